@@ -1,0 +1,1 @@
+#include "grouping.h"

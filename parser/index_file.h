@@ -1,0 +1,37 @@
+/** @file The index as a file: written aside and published by rename; opened with suspicion. */
+#ifndef PARSER_INDEX_FILE_H
+#define PARSER_INDEX_FILE_H
+
+#include "parser_status.h"
+
+/** A file that is being written. */
+struct index_file {
+	int fd;        /**< Read and write; empty at first. Owned until published or discarded. */
+	int directory; /**< Descriptor of the directory. */
+	char *path;    /**< What it will be called. */
+	char *temporary;
+};
+
+/** Creates a temporary file beside `path`. The directory must exist.
+ *  @return PARSER_OK, PARSER_E_IO (errno), PARSER_E_NO_MEMORY. */
+enum parser_status index_file_create(const char *path, struct index_file *out_file);
+
+/** fsync, fchmod 0644, rename, fsync of the directory. On success `*out_fd` is the descriptor of
+ *  the published inode, the caller's to close; on failure the temporary is gone. Either way
+ *  `file` holds nothing any more. errno says why. */
+enum parser_status index_file_publish(struct index_file *file, int *out_fd);
+
+/** Removes the temporary. */
+void index_file_discard(struct index_file *file);
+
+/** Removes temporaries of writers that died: those beside `path` whose process is gone. */
+void index_file_sweep(const char *path);
+
+/** Opens a published index the way that a guest in somebody's process must: directory first, then
+ *  the file in it, no links followed, no blocking; a regular file within the size cap, owned by the
+ *  owner of its directory, neither writable by group or others.
+ *  @param out_fd the caller's to close.
+ *  @return PARSER_OK, PARSER_E_ABSENT, PARSER_E_UNTRUSTED, PARSER_E_LIMIT, PARSER_E_IO. */
+enum parser_status index_file_open(const char *path, int *out_fd);
+
+#endif

@@ -1,0 +1,1 @@
+#include "parser_status.h"

@@ -1,0 +1,55 @@
+/** @file A source is a file or a directory that answers come from; its stamp tells later whether
+ *  it is still the one that was read. */
+#ifndef PARSER_SOURCE_H
+#define PARSER_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+enum source_state {
+	SOURCE_ABSENT = 0, /**< There was nothing of that name. */
+	SOURCE_FILE = 1,
+	SOURCE_DIRECTORY = 2,
+	SOURCE_OTHER = 3, /**< FIFO, device, …: not read. */
+};
+
+struct source_stamp {
+	enum source_state state;
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size;       /**< Octets; 0 for a directory, whose size says nothing. */
+	int64_t mtime_ns;    /**< Modification, nanoseconds of unix time. */
+	int64_t observed_ns; /**< CLOCK_REALTIME_COARSE before the source was opened. */
+};
+
+/** How a source compares with its stamp. */
+enum source_change {
+	SOURCE_SAME,
+	SOURCE_CHANGED, /**< Different, vanished, or new where it was absent. */
+	SOURCE_UNSEEN,  /**< This process may not see it (EACCES, EPERM, or its whole directory is
+			     missing where the stamp has something: a sandbox). */
+	SOURCE_RACY,    /**< Same, but it was observed so soon after its last change that another
+			     change in the same tick would look alike. */
+};
+
+/** The coarse clock (the one that the kernel stamps files with), nanoseconds of unix time. */
+int64_t source_clock_ns(void);
+
+/** A stamp from what stat() said. */
+void source_stamp_of(const struct stat *st, int64_t observed_ns, struct source_stamp *out_stamp);
+
+/** Looks at `path` (following links). A path that cannot be seen is stamped as absent. */
+void source_stamp_take(const char *path, struct source_stamp *out_stamp);
+
+/** True if both describe the same state of the same file; when it was observed does not count. */
+bool source_stamp_same(const struct source_stamp *a, const struct source_stamp *b);
+
+/** True if the source was observed less than 10 ms (two ticks at 250 Hz) after its last
+ *  change, the "racy clean" problem that git knows. A time in the future is not racy. */
+bool source_stamp_is_racy(const struct source_stamp *stamp);
+
+/** Compares what is at `path` now with `stamp`. One stat() call, a second only if it fails. */
+enum source_change source_compare(const char *path, const struct source_stamp *stamp);
+
+#endif

@@ -1,0 +1,39 @@
+/** @file Query bytes in, reply bytes out. A pure function: zone, limits and time are arguments;
+ *  no libuv, no clock, no allocation, no logging, no globals. */
+#ifndef SERVER_ANSWER_H
+#define SERVER_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parser/bytes.h"
+#include "server/zone.h"
+
+/** 1280 (IPv6 minimum MTU) - 40 - 8: never fragmented. DNS Flag Day 2020, RFC 9715. */
+#define ANSWER_UDP_OCTETS_MAX 1232u
+/** RFC 1035 section 4.2.2: two octets of length. */
+#define ANSWER_TCP_OCTETS_MAX 65535u
+
+struct answer_limits {
+	bool is_tcp;              /**< No truncation below ANSWER_TCP_OCTETS_MAX. */
+	bool recursion_available; /**< Questions outside our zones get ANSWER_FORWARD, not REFUSED.
+				   */
+};
+
+enum answer_verdict {
+	ANSWER_REPLY,   /**< Send `reply`. */
+	ANSWER_FORWARD, /**< Not ours: ask upstream. Nothing was written. */
+	ANSWER_DROP,    /**< Not a query (QR=1, under 12 octets): send nothing. */
+};
+
+/** Answers one message.
+ *  @param now_unix_s seconds of unix time: leases that ended before are gone.
+ *  @param query the whole message, without TCP's length prefix.
+ *  @param reply room for at least ANSWER_UDP_OCTETS_MAX octets; no overlap with `query`.
+ *  @param out_reply_len set for ANSWER_REPLY only; at most `reply_cap`. */
+enum answer_verdict answer_query(const struct zone *zone, const struct answer_limits *limits,
+	int64_t now_unix_s, struct bytes query, uint8_t *reply, size_t reply_cap,
+	size_t *out_reply_len);
+
+#endif

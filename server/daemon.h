@@ -1,0 +1,3 @@
+#ifndef SERVER_DAEMON_H
+#define SERVER_DAEMON_H
+#endif

@@ -1,0 +1,1 @@
+#include "server/listener_tcp.h"

@@ -1,0 +1,3 @@
+#ifndef SERVER_LISTENER_TCP_H
+#define SERVER_LISTENER_TCP_H
+#endif

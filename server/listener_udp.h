@@ -1,0 +1,3 @@
+#ifndef SERVER_LISTENER_UDP_H
+#define SERVER_LISTENER_UDP_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef SERVER_NOTIFY_H
+#define SERVER_NOTIFY_H
+#endif

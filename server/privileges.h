@@ -1,0 +1,3 @@
+#ifndef SERVER_PRIVILEGES_H
+#define SERVER_PRIVILEGES_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef SERVER_QUERY_H
+#define SERVER_QUERY_H
+#endif

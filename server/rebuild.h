@@ -1,0 +1,3 @@
+#ifndef SERVER_REBUILD_H
+#define SERVER_REBUILD_H
+#endif

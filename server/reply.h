@@ -1,0 +1,3 @@
+#ifndef SERVER_REPLY_H
+#define SERVER_REPLY_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef SERVER_SOCKETS_H
+#define SERVER_SOCKETS_H
+#endif

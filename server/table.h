@@ -1,0 +1,3 @@
+#ifndef SERVER_TABLE_H
+#define SERVER_TABLE_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef SERVER_WATCH_H
+#define SERVER_WATCH_H
+#endif

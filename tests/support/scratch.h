@@ -1,0 +1,26 @@
+/** @file Scratch directories and files for tests. */
+#ifndef TESTS_SUPPORT_SCRATCH_H
+#define TESTS_SUPPORT_SCRATCH_H
+
+#include <stddef.h>
+
+/** Makes a fresh directory below $TMPDIR or /tmp and returns its path, the caller's to free. Fails
+ *  the process on error. */
+char *scratch_new(void);
+
+/** Removes the directory with all that is in it and frees the path. */
+void scratch_free(char *directory);
+
+/** "directory/name", valid until the fourth call after. */
+const char *scratch_path(const char *directory, const char *name);
+
+/** Writes a file in place (truncates). */
+void scratch_write(const char *directory, const char *name, const void *content, size_t len);
+
+/** Writes text aside and renames, as libvirt does. */
+void scratch_publish(const char *directory, const char *name, const char *text);
+
+/** The content of a file, NUL-terminated, the caller's to free; `out_len` may be NULL. */
+char *scratch_read(const char *path, size_t *out_len);
+
+#endif

@@ -502,8 +502,7 @@ static void test_a_huge_file_is_refused_unread(void **state)
 	assert_int_equal(load_octets(*state, text, sizeof(text), &conf, &error), CONF_OK);
 	conf_done(&conf);
 	assert_int_equal(truncate(scratch_path(*state, "leasedns.conf"), sizeof(text) + 1), 0);
-	assert_load_fails_io(
-		scratch_path(*state, "leasedns.conf"), EFBIG, "is larger than 1048576 octets");
+	assert_load_fails_io(scratch_path(*state, "leasedns.conf"), EFBIG, "is larger than 1 MiB");
 }
 
 /* /proc gives regular files whose size is 0 and whose content is not. */

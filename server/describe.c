@@ -70,6 +70,34 @@ static bool name_is_of(
 	       index_is_alive(name->valid_from_unix_s, name->expires_unix_s, now_unix_s);
 }
 
+/* A name that only `name.bridge` gives is written so in the index; here the network stands beside
+ * it. A published DHCP hostname is one label; a guest may really be called `vm.virbr0`. */
+static struct bytes name_without_network(const struct zone *zone, const struct index_name *name)
+{
+	const struct index_meta *meta = zone_meta(zone);
+	struct bytes text = name->name;
+	uint8_t key[INDEX_NAME_OCTETS_MAX];
+	struct index_value ignored;
+
+	if (!name->published || name->network >= meta->network_count)
+		return text;
+	const struct index_network *network = &meta->networks[name->network];
+	const struct bytes label = network->bridge.len > 0 ? network->bridge : network->name;
+
+	if (text.len <= label.len + 1 || text.len > sizeof(key) ||
+		text.ptr[text.len - label.len - 1] != '.' ||
+		!bytes_equal_fold(
+			label, (struct bytes){text.ptr + text.len - label.len, label.len}))
+		return text;
+	for (size_t i = 0; i < text.len; i++)
+		key[i] = byte_lower(text.ptr[i]);
+	if (index_find(zone_index(zone), INDEX_KEY_GUEST, (struct bytes){key, text.len},
+		    &ignored) != INDEX_FOUND ||
+		name->kind == INDEX_KIND_HOSTNAME)
+		text.len -= label.len + 1;
+	return text;
+}
+
 /* The address's names tell what the lease is called: the first of each kind. */
 static void names_add(struct texts *texts, const struct zone *zone,
 	const struct index_record *record, int64_t now_unix_s)
@@ -88,10 +116,10 @@ static void names_add(struct texts *texts, const struct zone *zone,
 		if (!name_is_of(&name, record, now_unix_s))
 			continue;
 		if (name.kind == INDEX_KIND_GUEST && !has_guest) {
-			text_add(texts, "guest", name.name);
+			text_add(texts, "guest", name_without_network(zone, &name));
 			has_guest = true;
 		} else if (name.kind == INDEX_KIND_HOSTNAME && !has_hostname) {
-			text_add(texts, "hostname", name.name);
+			text_add(texts, "hostname", name_without_network(zone, &name));
 			has_hostname = true;
 		}
 	}

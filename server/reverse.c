@@ -108,26 +108,24 @@ enum index_match reverse_find(
 {
 	const struct reverse_tree *tree = tree_find(query);
 	struct reverse reverse = {.has_names = false};
-	struct address address;
 	struct index_value ignored;
-	enum index_match match;
+	enum index_match match = INDEX_ABSENT;
+	struct address address;
 
 	if (!tree || !address_read(query, tree, &address, &reverse.node))
 		return INDEX_ABSENT;
 	reverse.apex_label_count = (uint8_t)(tree->apex_parts + 2);
-	const size_t apex_octets =
-		tree->family == ADDRESS_IPV4 ? tree->apex_parts : tree->apex_parts / 2u;
+	const size_t octets = address_octets(tree->family);
+	const size_t apex_octets = octets * tree->apex_parts / tree->leaf_parts;
 
-	match = index_find(zone_index(zone), INDEX_KEY_REVERSE,
-		(struct bytes){address.octets, apex_octets}, &ignored);
-	if (match == INDEX_FOUND && reverse.node == REVERSE_LEAF) {
+	if (reverse.node == REVERSE_LEAF)
 		match = index_find(zone_index(zone), INDEX_KEY_ADDRESS,
-			(struct bytes){address.octets, address_octets(address.family)},
-			&reverse.names);
-		reverse.has_names = match == INDEX_FOUND;
-		if (match == INDEX_ABSENT)
-			match = INDEX_FOUND; /* The zone is ours all the same. */
-	}
+			(struct bytes){address.octets, octets}, &reverse.names);
+	/* The zone of an address that has names is always there: need not be looked for. */
+	reverse.has_names = match == INDEX_FOUND;
+	if (match == INDEX_ABSENT)
+		match = index_find(zone_index(zone), INDEX_KEY_REVERSE,
+			(struct bytes){address.octets, apex_octets}, &ignored);
 	if (match == INDEX_FOUND)
 		*out_reverse = reverse;
 	return match;

@@ -1,7 +1,6 @@
-/** @file What the two halves of the index builder share: gathering and writing. Private to
- *  parser/. */
-#ifndef PARSER_INDEX_BUILD_H
-#define PARSER_INDEX_BUILD_H
+/** @file The stages of the index builder: add, join, tidy, write. Private to parser/. */
+#ifndef PARSER_BUILD_H
+#define PARSER_BUILD_H
 
 #include "grouping.h"
 #include "index_builder.h"
@@ -92,6 +91,66 @@ struct bytes build_network_label(const struct build *build, uint16_t network);
 /** Tells the caller of index_build(). */
 void build_tell(const struct build *build, enum index_event_kind kind, struct bytes name,
 	uint16_t network, const struct address *address);
+
+/* build_add.c */
+
+/** A lower-case copy, NUL-terminated, that lives as long as the build. False if memory is short. */
+bool build_keep(struct build *build, struct bytes text, struct bytes *out_kept);
+
+/** Makes room for one more element in an array of `count`. False if memory is short. */
+bool build_grow(void **array, size_t *cap, size_t count, size_t octets);
+
+/** Enters a record under a name. A name too long to be a key is left out. */
+enum parser_status build_add_record(struct build *build, enum index_key_kind kind,
+	struct bytes name, const struct index_record *record);
+
+/** Enters the names above a name of several labels. */
+enum parser_status build_add_parents(struct build *build, struct bytes name, uint16_t network);
+
+/** Enters the /24 or /64 around an address. */
+enum parser_status build_add_reverse(struct build *build, const struct address *address);
+
+/** Notes that `record` gives its address to `name`, for the reverse direction. */
+enum parser_status build_add_name(
+	struct build *build, const struct index_record *record, struct bytes name, bool rejected);
+
+/** A name for an address in the merged view, both ways. */
+enum parser_status build_add_both(
+	struct build *build, const struct index_record *record, struct bytes name);
+
+/* build_join.c: one record of the store each, in this order of kinds. */
+
+enum parser_status build_add_guest(
+	struct build *build, const struct record *record, uint16_t network);
+enum parser_status build_mark_alias(
+	struct build *build, const struct record *record, uint16_t network);
+enum parser_status build_add_reservation(
+	struct build *build, const struct record *record, uint16_t network);
+enum parser_status build_add_own_names(struct build *build);
+enum parser_status build_add_static(
+	struct build *build, const struct record *record, uint16_t network);
+enum parser_status build_add_lease(
+	struct build *build, const struct record *lease, uint16_t network);
+/** After all leases: the reserved address itself. */
+enum parser_status build_add_reserved_address(
+	struct build *build, const struct build_reservation *reservation);
+/** Tells of each guest whose alias is another's as well. */
+void build_tell_shared_aliases(const struct build *build);
+
+/* build_tidy.c */
+
+/** The last second of a window, with "never" behind all others. */
+int64_t build_end(int64_t expires_unix_s);
+
+/** <0, 0, >0. */
+int build_compare_numbers(int64_t a, int64_t b);
+
+/** Sorts the records of one name into the order in which they are answered: by rank, what lives
+ *  longest first. Drops what says nothing new of an address and marks duplicates.
+ *  @return how many are left; at least one of at least one. */
+size_t build_tidy_records(struct index_record *records, size_t count);
+
+/* build_write.c */
 
 /** Decides what is published and writes all that was gathered to `fd`. */
 enum parser_status build_write(struct build *build, int fd);

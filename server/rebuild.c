@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "parser/index_file.h"
+#include "server/build_report.h"
 #include "server/log.h"
-#include "server/report.h"
 
 /* A source that was read within a tick of its last change may have changed again unseen; two ticks
  * at 250 Hz and a little are enough to know. */
@@ -34,7 +34,7 @@ struct rebuild_outcome {
 	bool is_unsettled;
 	struct zone *zone;
 	size_t names;
-	struct report report;
+	struct build_report report;
 };
 
 struct rebuild {
@@ -61,8 +61,8 @@ struct rebuild {
 	uint64_t settle_ms;
 	uint64_t retry_ms;
 
-	struct report previous;
-	struct report_limits limits;
+	struct build_report previous;
+	struct build_report_limits limits;
 	enum parser_status said_status; /* A failure that was logged. */
 	int said_publish_error;
 };
@@ -114,8 +114,8 @@ static bool rebuild_is_unsettled(const struct rebuild *rebuild, const struct ind
 static enum parser_status rebuild_write(struct rebuild *rebuild, int *out_fd)
 {
 	struct rebuild_outcome *outcome = &rebuild->outcome;
-	struct snapshot_sinks sinks = {.store_event = report_store_event,
-		.index_event = report_index_event,
+	struct snapshot_sinks sinks = {.store_event = build_report_store_event,
+		.index_event = build_report_index_event,
 		.ctx = &outcome->report};
 	enum parser_status status;
 
@@ -193,16 +193,17 @@ static void rebuild_log_publication(struct rebuild *rebuild)
 
 static void rebuild_log(struct rebuild *rebuild)
 {
-	struct report *report = &rebuild->outcome.report;
+	struct build_report *report = &rebuild->outcome.report;
 
-	report_log(report, &rebuild->previous, &rebuild->limits, (int64_t)(uv_hrtime() / 1000000));
+	build_report_log(
+		report, &rebuild->previous, &rebuild->limits, (int64_t)(uv_hrtime() / 1000000));
 	/* A build that failed half way told only half of what lasts. */
 	if (rebuild->outcome.status == PARSER_OK) {
-		report_done(&rebuild->previous);
+		build_report_done(&rebuild->previous);
 		rebuild->previous = *report;
-		*report = (struct report){0};
+		*report = (struct build_report){0};
 	}
-	report_done(report);
+	build_report_done(report);
 	rebuild_log_failure(rebuild);
 	rebuild_log_publication(rebuild);
 }
@@ -264,8 +265,8 @@ static void rebuild_conf_free(struct snapshot_conf *conf)
 static void rebuild_free(struct rebuild *rebuild)
 {
 	zone_free(rebuild->outcome.zone);
-	report_done(&rebuild->outcome.report);
-	report_done(&rebuild->previous);
+	build_report_done(&rebuild->outcome.report);
+	build_report_done(&rebuild->previous);
 	store_free(rebuild->store);
 	rebuild_conf_free(rebuild->conf);
 	rebuild_conf_free(rebuild->next_conf);

@@ -14,6 +14,8 @@
 
 /* An editor replaces the file once; whoever changes it without end is told what was read first. */
 #define SNAPSHOT_CONF_READS_MAX 3
+/* A file that is still being written after this many ticks is taken as it is. */
+#define SNAPSHOT_REFRESHES_MAX 4
 
 /* What index_options points to. */
 struct snapshot_options {
@@ -43,8 +45,7 @@ static char *snapshot_absolute(const char *path)
 	return absolute;
 }
 
-/* A file just changed gets a stamp that nobody believes, and an index would carry it for as long
- * as this configuration is in use: rather wait once until the tick has passed. */
+/* Longer than a file's last change makes its stamp racy. */
 static void snapshot_wait_tick(void)
 {
 	const struct timespec tick = {.tv_nsec = 12 * 1000 * 1000};
@@ -52,7 +53,9 @@ static void snapshot_wait_tick(void)
 	nanosleep(&tick, NULL);
 }
 
-/* Loads `path` and the stamp that belongs to what was read. */
+/* Loads `path` and the stamp that belongs to what was read. A file just changed has a stamp that
+ * nobody believes, and every index would carry it for as long as this configuration is in use:
+ * rather wait until the tick has passed. */
 static enum conf_status snapshot_conf_read(const char *path, struct conf *out_conf,
 	struct source_stamp *out_stamp, struct conf_error *out_error)
 {
@@ -117,6 +120,19 @@ struct store *snapshot_store_new(const struct snapshot_conf *conf)
 {
 	return store_new((const char *const *)conf->conf.lease_directories,
 		conf->conf.lease_directory_count);
+}
+
+enum parser_status snapshot_settle(struct store *store, const struct snapshot_sinks *sinks)
+{
+	enum parser_status status;
+
+	for (int refreshes = 1;; refreshes++) {
+		status = store_refresh(store, sinks->store_event, sinks->ctx);
+		if (status != PARSER_OK || !store_is_unsettled(store) ||
+			refreshes == SNAPSHOT_REFRESHES_MAX)
+			return status;
+		snapshot_wait_tick();
+	}
 }
 
 static bool snapshot_is_wildcard(const struct conf_endpoint *endpoint)

@@ -95,28 +95,37 @@ static int hex_value(uint8_t digit)
 	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-bool mac_parse(struct bytes text, struct mac *out_mac)
+size_t hex_groups_parse(struct bytes text, uint8_t *out_octets, size_t cap)
 {
-	struct mac mac;
+	size_t count = 0;
 	size_t at = 0;
 
-	for (size_t group = 0; group < MAC_OCTETS; group++) {
+	while (count < cap) {
 		int value = at < text.len ? hex_value(text.ptr[at]) : -1;
 		int second;
 
 		if (value < 0)
-			return false;
+			return 0;
 		at++;
 		second = at < text.len ? hex_value(text.ptr[at]) : -1;
 		if (second >= 0) {
 			value = value << 4 | second;
 			at++;
 		}
-		mac.octets[group] = (uint8_t)value;
-		if (group + 1 < MAC_OCTETS && (at == text.len || text.ptr[at++] != ':'))
-			return false;
+		out_octets[count++] = (uint8_t)value;
+		if (at == text.len)
+			return count;
+		if (text.ptr[at++] != ':')
+			return 0;
 	}
-	if (at != text.len)
+	return 0;
+}
+
+bool mac_parse(struct bytes text, struct mac *out_mac)
+{
+	struct mac mac;
+
+	if (hex_groups_parse(text, mac.octets, MAC_OCTETS) != MAC_OCTETS)
 		return false;
 	*out_mac = mac;
 	return true;

@@ -16,7 +16,8 @@
 static const struct cmd_spec index_spec = {
 	.name = "index",
 	.help = "Usage: leasedns index [OPTION]...\n"
-		"Reads the lease files once and publishes the index of their names, from which the\n"
+		"Reads the lease files once and publishes the index of their names, from which "
+		"the\n"
 		"NSS modules and the other commands answer. The server does so by itself.\n"
 		"\n"
 		"  -c, --config=FILE  read FILE instead of " LEASEDNS_CONF_FILE "\n"
@@ -113,8 +114,7 @@ static int index_tell(const char *path, int fd, int64_t took_ms)
 		cmd_complain(path, status);
 		return CMD_EXIT_FAILED;
 	}
-	if (asprintf(&text,
-		    "%zu names, %zu addresses, %" PRIu32 " octets in %s, %" PRId64 " ms\n",
+	if (asprintf(&text, "%zu names, %zu addresses, %" PRIu32 " octets in %s, %" PRId64 " ms\n",
 		    count.names, count.addresses, count.octets, path, took_ms) < 0) {
 		cmd_complain(path, PARSER_E_NO_MEMORY);
 		return CMD_EXIT_FAILED;

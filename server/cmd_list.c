@@ -16,7 +16,8 @@ static const struct cmd_spec list_spec = {
 		"\n"
 		"  -c, --config=FILE  read FILE instead of " LEASEDNS_CONF_FILE "\n"
 		"      --json         print a JSON array of objects; a byte of a name that is not\n"
-		"                     UTF-8, a control character above U+007E and a backslash stand\n"
+		"                     UTF-8, a control character above U+007E and a backslash "
+		"stand\n"
 		"                     as \\DDD, the byte's value in three decimal digits\n"
 		"      --watch        go on and show each change; end with q, SIGINT or SIGTERM;\n"
 		"                     with --json one document a line\n"
@@ -38,8 +39,8 @@ static char *list_render(struct names_source *source, const struct list_view *vi
 {
 	int64_t now_unix_s = cmd_now_unix_s();
 	struct listing listing = {0};
-	enum parser_status status = listing_gather(
-		&listing, &source->index, &source->meta, view->scope, now_unix_s);
+	enum parser_status status =
+		listing_gather(&listing, &source->index, &source->meta, view->scope, now_unix_s);
 	char *text = NULL;
 
 	if (status == PARSER_OK) {
@@ -57,8 +58,7 @@ static int list_once(const struct snapshot_conf *conf, const struct list_view *v
 {
 	static const struct snapshot_sinks sinks = {.store_event = report_store_event};
 	struct names_source source;
-	enum parser_status status =
-		names_source_open(conf, &sinks, NAMES_ACCESS_WALK, &source);
+	enum parser_status status = names_source_open(conf, &sinks, NAMES_ACCESS_WALK, &source);
 	int exit_code = CMD_EXIT_FAILED;
 	bool is_empty = false;
 	char *text;
@@ -92,8 +92,8 @@ int cmd_list(int argc, char **argv)
 	if (arguments.options & CMD_OPTION_ALL)
 		view.scope = LISTING_SCOPE_ALL;
 	if (arguments.options & CMD_OPTION_JSON)
-		view.form = arguments.options & CMD_OPTION_WATCH ? LIST_FORM_JSON_LINE
-								 : LIST_FORM_JSON;
+		view.form =
+			arguments.options & CMD_OPTION_WATCH ? LIST_FORM_JSON_LINE : LIST_FORM_JSON;
 	if (arguments.options & CMD_OPTION_WATCH) {
 		view.is_screen = view.terminal.is_terminal && view.form == LIST_FORM_TABLE;
 		exit_code = list_watch_run(&conf, &view);

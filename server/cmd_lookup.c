@@ -17,7 +17,8 @@ static const struct cmd_spec lookup_spec = {
 	.argument = "NAME or ADDRESS",
 	.options = CMD_OPTION_JSON,
 	.help = "Usage: leasedns lookup [OPTION]... NAME|ADDRESS\n"
-		"Prints what is known of a virtual machine's name or of an address, and whether it\n"
+		"Prints what is known of a virtual machine's name or of an address, and whether "
+		"it\n"
 		"came from the index or from the lease files.\n"
 		"\n"
 		"  -c, --config=FILE  read FILE instead of " LEASEDNS_CONF_FILE "\n"
@@ -25,9 +26,11 @@ static const struct cmd_spec lookup_spec = {
 		"                     origin and answers, an array as of 'leasedns list --json'\n"
 		"  -h, --help         print this help\n"
 		"\n"
-		"NAME may stand alone, with its network (vm.virbr0) and below a zone (vm.libvirt).\n"
+		"NAME may stand alone, with its network (vm.virbr0) and below a zone "
+		"(vm.libvirt).\n"
 		"\n"
-		"Exit codes: 0 found; 1 not found, or it failed; 2 bad arguments or configuration.\n"
+		"Exit codes: 0 found; 1 not found, or it failed; 2 bad arguments or "
+		"configuration.\n"
 		"\n"
 		"Example: leasedns lookup vm.libvirt\n",
 };
@@ -97,8 +100,7 @@ static char *lookup_table(const struct lookup_query *query, const struct lookup 
 }
 
 /* Takes `value`; false if it or memory is missing. */
-static bool lookup_json_add(
-	struct json_object *object, const char *key, struct json_object *value)
+static bool lookup_json_add(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (value && json_object_object_add(object, key, value) == 0)
 		return true;
@@ -106,8 +108,7 @@ static bool lookup_json_add(
 	return false;
 }
 
-static bool lookup_json_add_text(
-	struct json_object *object, const char *key, struct bytes raw)
+static bool lookup_json_add_text(struct json_object *object, const char *key, struct bytes raw)
 {
 	char *text = text_utf8(raw);
 	bool fine = text && lookup_json_add(object, key, json_object_new_string(text));
@@ -129,9 +130,9 @@ static char *lookup_json(const struct lookup_query *query, const struct lookup *
 		lookup_json_add_text(object, "origin", bytes_of_text(source->origin)) &&
 		lookup_json_add(object, "answers",
 			row_json_array(&lookup->answers, &source->meta, query->now_unix_s)))
-		json = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-								      JSON_C_TO_STRING_SPACED |
-								      JSON_C_TO_STRING_NOSLASHESCAPE);
+		json = json_object_to_json_string_ext(
+			object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (json && asprintf(&text, "%s\n", json) < 0)
 		text = NULL;
 	json_object_put(object);
@@ -165,8 +166,7 @@ static int lookup_run(
 	struct names_source source;
 	struct lookup lookup = {0};
 	int exit_code = CMD_EXIT_FAILED;
-	enum parser_status status =
-		names_source_open(conf, &sinks, NAMES_ACCESS_LOOKUP, &source);
+	enum parser_status status = names_source_open(conf, &sinks, NAMES_ACCESS_LOOKUP, &source);
 
 	if (status != PARSER_OK) {
 		cmd_complain("cannot read the lease files", status);
@@ -176,8 +176,7 @@ static int lookup_run(
 		status = lookup_name(
 			&source.index, &source.meta, query->text, query->now_unix_s, &lookup);
 	else
-		status = lookup_address(
-			&source.index, &query->address, query->now_unix_s, &lookup);
+		status = lookup_address(&source.index, &query->address, query->now_unix_s, &lookup);
 	if (status == PARSER_OK)
 		exit_code = lookup_tell(query, &lookup, &source, is_json);
 	else

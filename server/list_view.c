@@ -8,8 +8,7 @@
 /* Lines of a screen that are not rows: header, the line that says what is left, the cursor's. */
 #define LIST_VIEW_OTHER_LINES 3
 
-#define LIST_VIEW_COLUMNS                                                                          \
-	(ROW_NAME | ROW_KIND | ROW_ADDRESS | ROW_MAC | ROW_NETWORK | ROW_EXPIRES)
+#define LIST_VIEW_COLUMNS (ROW_NAME | ROW_KIND | ROW_ADDRESS | ROW_MAC | ROW_NETWORK | ROW_EXPIRES)
 
 static char *list_view_json(const struct list_view *view, const struct listing *listing,
 	const struct index_meta *meta, int64_t now_unix_s)

@@ -145,8 +145,8 @@ static void list_watch_show(struct list_watch *self)
 {
 	int64_t now_unix_s = cmd_now_unix_s();
 	struct listing listing = {0};
-	enum parser_status status = listing_gather(&listing, &self->source.index,
-		&self->source.meta, self->view.scope, now_unix_s);
+	enum parser_status status = listing_gather(
+		&listing, &self->source.index, &self->source.meta, self->view.scope, now_unix_s);
 	char *text = NULL;
 	bool is_news;
 

@@ -11,7 +11,6 @@
 #include "server/cmd.h"
 #include "server/cmd_common.h"
 #include "server/log.h"
-#include "server/report.h"
 
 static const struct cmd_spec index_spec = {
 	.name = "index",
@@ -126,8 +125,10 @@ static int index_tell(const char *path, int fd, int64_t took_ms)
 
 static int index_run(const struct snapshot_conf *conf)
 {
-	static const struct snapshot_sinks sinks = {
-		.store_event = report_store_event, .index_event = report_index_event};
+	struct build_report report = {0};
+	struct snapshot_sinks sinks = {.store_event = build_report_store_event,
+		.index_event = build_report_index_event,
+		.ctx = &report};
 	const char *path = conf->conf.index_file;
 	int64_t started_ms = index_clock_ms();
 	struct store *store = NULL;
@@ -142,6 +143,7 @@ static int index_run(const struct snapshot_conf *conf)
 	status = store ? snapshot_settle(store, &sinks) : PARSER_E_NO_MEMORY;
 	if (status == PARSER_OK)
 		status = snapshot_publish(conf, store, &sinks, &fd);
+	cmd_report(&report);
 	if (status == PARSER_OK) {
 		exit_code = index_tell(path, fd, index_clock_ms() - started_ms);
 		close(fd);

@@ -6,7 +6,6 @@
 #include "server/list_watch.h"
 #include "server/log.h"
 #include "server/names_source.h"
-#include "server/report.h"
 
 static const struct cmd_spec list_spec = {
 	.name = "list",
@@ -56,13 +55,15 @@ static char *list_render(struct names_source *source, const struct list_view *vi
 
 static int list_once(const struct snapshot_conf *conf, const struct list_view *view)
 {
-	static const struct snapshot_sinks sinks = {.store_event = report_store_event};
+	struct build_report report = {0};
+	struct snapshot_sinks sinks = {.store_event = build_report_store_event, .ctx = &report};
 	struct names_source source;
 	enum parser_status status = names_source_open(conf, &sinks, NAMES_ACCESS_WALK, &source);
 	int exit_code = CMD_EXIT_FAILED;
 	bool is_empty = false;
 	char *text;
 
+	cmd_report(&report);
 	if (status != PARSER_OK) {
 		cmd_complain("cannot read the lease files", status);
 		return CMD_EXIT_FAILED;

@@ -7,7 +7,6 @@
 #include "server/log.h"
 #include "server/lookup.h"
 #include "server/names_source.h"
-#include "server/report.h"
 #include "server/row.h"
 #include "server/terminal.h"
 #include "server/text.h"
@@ -162,12 +161,14 @@ static int lookup_tell(const struct lookup_query *query, const struct lookup *lo
 static int lookup_run(
 	const struct snapshot_conf *conf, const struct lookup_query *query, bool is_json)
 {
-	static const struct snapshot_sinks sinks = {.store_event = report_store_event};
+	struct build_report report = {0};
+	struct snapshot_sinks sinks = {.store_event = build_report_store_event, .ctx = &report};
 	struct names_source source;
 	struct lookup lookup = {0};
 	int exit_code = CMD_EXIT_FAILED;
 	enum parser_status status = names_source_open(conf, &sinks, NAMES_ACCESS_LOOKUP, &source);
 
+	cmd_report(&report);
 	if (status != PARSER_OK) {
 		cmd_complain("cannot read the lease files", status);
 		return CMD_EXIT_FAILED;

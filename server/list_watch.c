@@ -12,7 +12,6 @@
 #include "server/cmd_common.h"
 #include "server/log.h"
 #include "server/names_source.h"
-#include "server/report.h"
 #include "server/watch.h"
 
 /* "in 42 s" moves on. */
@@ -44,6 +43,7 @@ static const int list_watch_signals[LIST_WATCH_SIGNALS] = {
 
 struct list_watch {
 	const struct snapshot_conf *conf;
+	struct build_report report;
 	struct snapshot_sinks sinks;
 	struct list_view view;
 	struct store *store;
@@ -175,6 +175,7 @@ static void list_watch_read(struct list_watch *self)
 	enum parser_status status =
 		names_source_build(self->conf, self->store, &self->sinks, &fresh);
 
+	cmd_report(&self->report);
 	if (status != PARSER_OK) {
 		cmd_complain("cannot read the lease files", status);
 		list_watch_end(self, CMD_EXIT_FAILED);
@@ -302,7 +303,8 @@ int list_watch_run(const struct snapshot_conf *conf, const struct list_view *vie
 	}
 	/* Messages would stand in the middle of the screen. */
 	if (!view->is_screen || !isatty(STDERR_FILENO))
-		self.sinks.store_event = report_store_event;
+		self.sinks = (struct snapshot_sinks){
+			.store_event = build_report_store_event, .ctx = &self.report};
 	self.store = snapshot_store_new(conf);
 	rc = self.store ? list_watch_start(&self) : UV_ENOMEM;
 	if (rc == 0) {

@@ -137,6 +137,18 @@ void cmd_complain(const char *what, enum parser_status status)
 		"%s: %s", what, status == PARSER_E_IO ? strerror(errno) : parser_strerror(status));
 }
 
+void cmd_report(struct build_report *report)
+{
+	int saved_errno = errno;
+
+	for (size_t i = 0; i < report->count; i++)
+		log_write(report->lines[i].level, "%s", report->lines[i].text);
+	if (report->omitted > 0)
+		log_warning("and %zu more such messages", report->omitted);
+	build_report_done(report);
+	errno = saved_errno;
+}
+
 bool cmd_print(const char *text)
 {
 	if (fputs(text, stdout) != EOF && fflush(stdout) == 0)

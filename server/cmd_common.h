@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "server/build_report.h"
 #include "server/snapshot.h"
 
 enum cmd_option {
@@ -37,6 +38,10 @@ bool cmd_load(const struct cmd_arguments *arguments, struct snapshot_conf *out_c
 
 /** Says why names could not be read or written; with PARSER_E_IO errno counts. */
 void cmd_complain(const char *what, enum parser_status status);
+
+/** Says on standard error what a build noticed, and empties the report. All of it at once and no
+ *  limit: a command reads but once. errno stays. */
+void cmd_report(struct build_report *report);
 
 /** Writes text to standard output and flushes it.
  *  @return false if that failed; quiet if nobody listens any more. */

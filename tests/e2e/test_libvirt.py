@@ -150,7 +150,7 @@ class Case(unittest.TestCase):
 
 def listed_addresses(name):
     """The addresses that `leasedns list --json` has for a name."""
-    return {row["address"] for row in leasedns.listed()["names"]
+    return {row["address"] for row in leasedns.listed()
             if row["name"] == name and row["address"]}
 
 
@@ -204,8 +204,8 @@ class Endings(Case):
         self.assertEqual(record["ip-address"], address)
 
         def shown():
-            return [row for row in leasedns.listed()["names"]
-                    if row["name"] == "renewer" and row["expires"] == record["expiry-time"]]
+            return [row for row in leasedns.listed()
+                    if row["name"] == "renewer" and row["expires_unix"] == record["expiry-time"]]
         wait_until(shown, APPEAR_S, "the new end of the lease is listed")
         self.assert_addresses("renewer", "A", [address])
 

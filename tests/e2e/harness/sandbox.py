@@ -62,7 +62,10 @@ def _guarded(function, *arguments):
     try:
         return function(*arguments) or 0
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        if isinstance(ending.code, str):
+            print(ending.code, file=sys.stderr)
+            return 1
+        return ending.code or 0
     except BaseException:  # a forked child must never run on in its parent's code
         sys.excepthook(*sys.exc_info())
         return 1

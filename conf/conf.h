@@ -37,10 +37,10 @@ struct conf_endpoint {
 	uint16_t port;      /**< Host byte order. */
 };
 
-/** One `BRIDGE = name` of [network]. */
+/** One `BRIDGE = name` of [network]. No name is another network's name or bridge. */
 struct conf_network {
-	char *bridge;
-	char *name;
+	char *bridge; /**< Name of an interface. */
+	char *name;   /**< One DNS label, lower case. */
 };
 
 enum conf_upstream {
@@ -57,7 +57,7 @@ struct conf {
 	uint32_t negative_ttl_s;       /**< [zone] negative-ttl, seconds */
 	struct conf_network *networks; /**< [network] */
 	size_t network_count;
-	char **lease_directories; /**< [leases] libvirt: absolute paths */
+	char **lease_directories; /**< [leases] libvirt: absolute paths, no '/' at the end */
 	size_t lease_directory_count;
 	char *index_file;            /**< [index] file: absolute path */
 	enum conf_upstream upstream; /**< [forward] upstream */

@@ -43,6 +43,11 @@ int address_compare(const struct address *a, const struct address *b);
 /** Writes numeric text and a NUL. ADDRESS_NONE becomes "". */
 void address_format(const struct address *address, char out_text[ADDRESS_TEXT_SIZE]);
 
+/** Octets as hexadecimal groups of one or two digits, any case, parted by ':': a MAC address, a
+ * DUID.
+ *  @return how many octets; 0 if malformed or more than `cap`, then `out_octets` is void. */
+size_t hex_groups_parse(struct bytes text, uint8_t *out_octets, size_t cap);
+
 /** Six groups of one or two hexadecimal digits, any case, parted by ':'. */
 bool mac_parse(struct bytes text, struct mac *out_mac);
 

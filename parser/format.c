@@ -1,1 +1,161 @@
 #include "format.h"
+
+#include "format_internal.h"
+
+static const struct format *const formats[] = {
+	&format_libvirt_status,
+	&format_libvirt_macs,
+	&format_libvirt_hostsfile,
+	&format_libvirt_addnhosts,
+};
+
+const struct format *format_find(const char *file_name)
+{
+	const size_t len = strlen(file_name);
+
+	if (file_name[0] == '.')
+		return NULL;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		const size_t suffix_len = strlen(formats[i]->suffix);
+
+		if (len > suffix_len &&
+			memcmp(file_name + len - suffix_len, formats[i]->suffix, suffix_len) == 0)
+			return formats[i];
+	}
+	return NULL;
+}
+
+struct bytes format_stem_of(const struct format *format, const char *file_name)
+{
+	struct bytes stem = bytes_of_text(file_name);
+
+	stem.len -= strlen(format->suffix);
+	return stem;
+}
+
+const char *format_defect_text(enum format_defect defect)
+{
+	switch (defect) {
+	case FORMAT_DEFECT_NONE:
+		return "no defect";
+	case FORMAT_DEFECT_SYNTAX:
+		return "malformed entry";
+	case FORMAT_DEFECT_ADDRESS:
+		return "missing or bad IP address";
+	case FORMAT_DEFECT_MAC:
+		return "bad MAC address";
+	case FORMAT_DEFECT_NAME:
+		return "missing name";
+	case FORMAT_DEFECT_EXPIRY:
+		return "bad expiry time";
+	}
+	return "unknown defect";
+}
+
+/** Line of `offset`, from 1. Counted only when something is wrong: it reads all that is before. */
+static size_t line_of(struct bytes text, size_t offset)
+{
+	const uint8_t *at = text.ptr;
+	size_t line = 1;
+
+	while (offset > 0) {
+		const uint8_t *end = memchr(at, '\n', offset);
+
+		if (!end)
+			break;
+		offset -= (size_t)(end + 1 - at);
+		at = end + 1;
+		line++;
+	}
+	return line;
+}
+
+/** Bad entries count, too: what they cost in time must be bounded. */
+static bool has_room(struct format_run *run)
+{
+	if (run->report.records + run->report.skipped < FORMAT_RECORDS_MAX)
+		return true;
+	run->status = PARSER_E_LIMIT;
+	return false;
+}
+
+bool format_run_record(struct format_run *run, const struct record *record)
+{
+	if (!has_room(run))
+		return false;
+	run->report.records++;
+	return run->sink(run->ctx, record);
+}
+
+bool format_run_skip(struct format_run *run, enum format_defect defect, const uint8_t *where)
+{
+	if (!has_room(run))
+		return false;
+	if (run->report.skipped++ == 0) {
+		run->report.defect = defect;
+		run->report.line = line_of(run->text, (size_t)(where - run->text.ptr));
+	}
+	return true;
+}
+
+/** No octets (libvirt makes the file before the first lease) or white space alone. */
+static bool is_void(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (!format_is_blank(text.ptr[i]) && text.ptr[i] != '\n' && text.ptr[i] != '\r')
+			return false;
+	}
+	return true;
+}
+
+bool format_run_element(
+	struct format_run *run, struct json_slices *slices, struct bytes *out_element)
+{
+	enum parser_status status;
+
+	if (!slices->started && is_void(run->text))
+		return false;
+	status = json_slices_next(slices, out_element);
+	if (status != PARSER_OK) {
+		run->status = status;
+		run->report.line = line_of(run->text, slices->offset);
+		return false;
+	}
+	return out_element->len > 0;
+}
+
+bool format_next_line(struct bytes *rest, struct bytes *out_line)
+{
+	struct bytes line = *rest;
+	const uint8_t *end;
+
+	if (rest->len == 0)
+		return false;
+	end = memchr(rest->ptr, '\n', rest->len);
+	if (end)
+		line.len = (size_t)(end - line.ptr);
+	rest->ptr += line.len + (end ? 1 : 0);
+	rest->len -= line.len + (end ? 1 : 0);
+	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	*out_line = line;
+	return true;
+}
+
+struct bytes format_trim(struct bytes text)
+{
+	while (text.len > 0 && format_is_blank(text.ptr[0])) {
+		text.ptr++;
+		text.len--;
+	}
+	while (text.len > 0 && format_is_blank(text.ptr[text.len - 1]))
+		text.len--;
+	return text;
+}
+
+size_t format_parse_duid(struct bytes text, uint8_t out_duid[RECORD_DUID_OCTETS_MAX])
+{
+	const size_t len = hex_groups_parse(text, out_duid, RECORD_DUID_OCTETS_MAX);
+
+	return len > 2 ? len : 0;
+}

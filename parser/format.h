@@ -15,7 +15,7 @@
 
 /** libvirt's own limit for a lease file (VIR_NETWORK_DHCP_LEASE_FILE_SIZE_MAX). */
 #define FORMAT_FILE_OCTETS_MAX (32u * 1024 * 1024)
-/** Records of one file: a /16 network full of leases. */
+/** Entries of one file, good and bad: a /16 network full of leases. */
 #define FORMAT_RECORDS_MAX 65536u
 
 /** What the part of a file's name before the suffix says. */
@@ -38,7 +38,7 @@ enum format_defect {
 struct format_report {
 	size_t records; /**< Handed to the sink. */
 	size_t skipped; /**< Bad records. */
-	size_t line;    /**< First skipped record, or where the document breaks; 0: none. */
+	size_t line;    /**< Where the document breaks, else the first skipped record; 0: none. */
 	enum format_defect defect; /**< What is wrong with the first skipped record. */
 };
 

@@ -1,1 +1,300 @@
+/* libvirt's `<bridge>.status`: the leases that dnsmasq gave out, as its lease helper writes them.
+ */
 #include "format.h"
+
+#include <endian.h>
+#include <json-c/json_object.h>
+#include <json-c/json_tokener.h>
+
+#include "format_internal.h"
+#include "format_status_internal.h"
+
+/** The last second of the year 9999: what is later is no time. */
+#define EXPIRES_UNIX_S_MAX INT64_C(253402300799)
+/** Digits of an integer that the quick reader takes: always fits, never clamped. */
+#define PLAIN_DIGITS_MAX 18
+
+static const char *const keys[STATUS_KEY_COUNT] = {
+	[STATUS_ADDRESS] = "ip-address",
+	[STATUS_MAC] = "mac-address",
+	[STATUS_HOSTNAME] = "hostname",
+	[STATUS_CLIENT_ID] = "client-id",
+	[STATUS_EXPIRY] = "expiry-time",
+};
+
+/** What is left of an element. */
+struct cursor {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+/** The octet at the cursor, or 0 at the end: no octet of the plain shape is 0. */
+static uint8_t peek(const struct cursor *cursor)
+{
+	return cursor->at < cursor->end ? *cursor->at : 0;
+}
+
+static void skip_space(struct cursor *cursor)
+{
+	uint8_t byte = peek(cursor);
+
+	while (byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r') {
+		cursor->at++;
+		byte = peek(cursor);
+	}
+}
+
+/** Takes `byte` and the white space behind it. */
+static bool take(struct cursor *cursor, uint8_t byte)
+{
+	if (peek(cursor) != byte)
+		return false;
+	cursor->at++;
+	skip_space(cursor);
+	return true;
+}
+
+/** A mark in each octet of `word` that is zero. Octets above one that is may be marked, too. */
+static uint64_t mark_zeros(uint64_t word)
+{
+	return (word - 0x0101010101010101) & ~word & 0x8080808080808080;
+}
+
+/** How many octets at the cursor are ASCII, but no quote, backslash or control character. */
+static size_t plain_octets(const struct cursor *cursor)
+{
+	const uint8_t *at = cursor->at;
+
+	for (; cursor->end - at >= (ptrdiff_t)sizeof(uint64_t); at += sizeof(uint64_t)) {
+		uint64_t word;
+		uint64_t marks;
+
+		memcpy(&word, at, sizeof(word));
+		word = le64toh(word); /* So that the lowest mark, which is exact, comes first. */
+		marks = mark_zeros(word ^ 0x2222222222222222) | /* '"' */
+			mark_zeros(word ^ 0x5c5c5c5c5c5c5c5c) | /* '\\' */
+			mark_zeros(word & 0xe0e0e0e0e0e0e0e0) | /* below 0x20 */
+			(word & 0x8080808080808080);
+		if (marks)
+			return (size_t)(at - cursor->at) + (size_t)__builtin_ctzll(marks) / 8;
+	}
+	while (at < cursor->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+		at++;
+	return (size_t)(at - cursor->at);
+}
+
+static bool take_text(struct cursor *cursor, struct bytes *out_text)
+{
+	if (peek(cursor) != '"')
+		return false;
+	cursor->at++;
+	*out_text = (struct bytes){cursor->at, plain_octets(cursor)};
+	cursor->at += out_text->len;
+	return take(cursor, '"');
+}
+
+static bool take_integer(struct cursor *cursor, int64_t *out_number)
+{
+	const uint8_t *start = cursor->at;
+	int64_t number = 0;
+
+	for (uint8_t byte = peek(cursor); byte >= '0' && byte <= '9'; byte = peek(cursor)) {
+		if (cursor->at - start == PLAIN_DIGITS_MAX)
+			return false;
+		number = number * 10 + (byte - '0');
+		cursor->at++;
+	}
+	/* RFC 8259 section 6: no leading zeros. */
+	if (cursor->at == start || (*start == '0' && cursor->at - start > 1))
+		return false;
+	skip_space(cursor);
+	*out_number = number;
+	return true;
+}
+
+static bool take_value(struct cursor *cursor, struct status_value *out_value)
+{
+	if (peek(cursor) == '"') {
+		out_value->type = STATUS_TEXT;
+		return take_text(cursor, &out_value->text);
+	}
+	out_value->type = STATUS_INTEGER;
+	return take_integer(cursor, &out_value->number);
+}
+
+/** Where the value of `key` belongs; `ignored` if it is none of ours. */
+static struct status_value *find_value(
+	struct status_entry *entry, struct bytes key, struct status_value *ignored)
+{
+	for (size_t i = 0; i < STATUS_KEY_COUNT; i++) {
+		if (bytes_equal(key, bytes_of_text(keys[i])))
+			return &entry->values[i];
+	}
+	ignored->type = STATUS_ABSENT;
+	return ignored;
+}
+
+bool format_status_read_plain(struct bytes element, struct status_entry *out_entry)
+{
+	struct cursor cursor = {element.ptr, element.ptr + element.len};
+	struct status_value ignored;
+
+	*out_entry = (struct status_entry){0};
+	if (element.len > JSON_SLICES_ELEMENT_OCTETS_MAX || !take(&cursor, '{'))
+		return false;
+	do {
+		struct status_value *value;
+		struct bytes key;
+
+		if (!take_text(&cursor, &key) || !take(&cursor, ':'))
+			return false;
+		value = find_value(out_entry, key, &ignored);
+		if (value->type != STATUS_ABSENT || !take_value(&cursor, value))
+			return false;
+	} while (take(&cursor, ','));
+	return take(&cursor, '}') && cursor.at == cursor.end;
+}
+
+static struct status_value value_of_json(struct json_object *value)
+{
+	if (json_object_is_type(value, json_type_string))
+		return (struct status_value){
+			.type = STATUS_TEXT,
+			.text = {(const uint8_t *)json_object_get_string(value),
+				(size_t)json_object_get_string_len(value)},
+		};
+	if (json_object_is_type(value, json_type_int))
+		return (struct status_value){
+			.type = STATUS_INTEGER,
+			.number = json_object_get_int64(value),
+		};
+	return (struct status_value){.type = STATUS_OTHER};
+}
+
+enum parser_status format_status_read_json(struct json_tokener **tokener, struct bytes element,
+	struct json_object **out_object, struct status_entry *out_entry)
+{
+	enum parser_status status = json_slices_build(tokener, element, out_object);
+
+	if (status != PARSER_OK)
+		return status;
+	*out_entry = (struct status_entry){0};
+	for (size_t i = 0; i < STATUS_KEY_COUNT; i++) {
+		struct json_object *value = NULL;
+
+		if (json_object_object_get_ex(*out_object, keys[i], &value))
+			out_entry->values[i] = value_of_json(value);
+	}
+	return PARSER_OK;
+}
+
+/** A number, or digits in a string as some writers have it. 0 if missing: never ends. */
+static bool judge_expiry(const struct status_value *value, int64_t *out_unix_s)
+{
+	struct cursor cursor = {value->text.ptr, value->text.ptr + value->text.len};
+	int64_t number = 0;
+
+	switch (value->type) {
+	case STATUS_ABSENT:
+		break;
+	case STATUS_INTEGER:
+		number = value->number;
+		break;
+	case STATUS_TEXT:
+		if (!take_integer(&cursor, &number) || cursor.at != cursor.end)
+			return false;
+		break;
+	case STATUS_OTHER:
+		return false;
+	}
+	if (number < 0 || number > EXPIRES_UNIX_S_MAX)
+		return false;
+	*out_unix_s = number;
+	return true;
+}
+
+enum format_defect format_status_judge(const struct status_entry *entry,
+	uint8_t duid[RECORD_DUID_OCTETS_MAX], struct record *out_record)
+{
+	const struct status_value *values = entry->values;
+	struct record record = {.kind = RECORD_LEASE, .name = values[STATUS_HOSTNAME].text};
+
+	if (values[STATUS_ADDRESS].type != STATUS_TEXT ||
+		!address_parse(values[STATUS_ADDRESS].text, &record.address) ||
+		!address_is_host(&record.address))
+		return FORMAT_DEFECT_ADDRESS;
+	record.has_mac = values[STATUS_MAC].type != STATUS_ABSENT;
+	if (record.has_mac && (values[STATUS_MAC].type != STATUS_TEXT ||
+				      !mac_parse(values[STATUS_MAC].text, &record.mac)))
+		return FORMAT_DEFECT_MAC;
+	if (values[STATUS_HOSTNAME].type != STATUS_ABSENT &&
+		values[STATUS_HOSTNAME].type != STATUS_TEXT)
+		return FORMAT_DEFECT_SYNTAX;
+	if (!judge_expiry(&values[STATUS_EXPIRY], &record.expires_unix_s))
+		return FORMAT_DEFECT_EXPIRY;
+	/* dnsmasq puts the DUID there for IPv6; for IPv4 it is what the client says, RFC 2132
+	 * section 9.14, which may be anything. So it never costs the record. */
+	if (record.address.family == ADDRESS_IPV6)
+		record.duid = (struct bytes){
+			duid, format_parse_duid(values[STATUS_CLIENT_ID].text, duid)};
+	*out_record = record;
+	return FORMAT_DEFECT_NONE;
+}
+
+static bool hand_out(struct format_run *run, const struct status_entry *entry, const uint8_t *where)
+{
+	uint8_t duid[RECORD_DUID_OCTETS_MAX];
+	struct record record;
+	enum format_defect defect = format_status_judge(entry, duid, &record);
+
+	if (defect != FORMAT_DEFECT_NONE)
+		return format_run_skip(run, defect, where);
+	return format_run_record(run, &record);
+}
+
+/** False if the parse ends here. */
+static bool parse_element(
+	struct format_run *run, struct json_tokener **tokener, struct bytes element)
+{
+	struct json_object *object = NULL;
+	struct status_entry entry;
+	enum parser_status status;
+	bool go_on = false;
+
+	if (format_status_read_plain(element, &entry))
+		return hand_out(run, &entry, element.ptr);
+	status = format_status_read_json(tokener, element, &object, &entry);
+	if (status == PARSER_OK)
+		go_on = hand_out(run, &entry, element.ptr);
+	else if (status == PARSER_E_NO_MEMORY)
+		run->status = status;
+	else
+		go_on = format_run_skip(run, FORMAT_DEFECT_SYNTAX, element.ptr);
+	json_object_put(object);
+	return go_on;
+}
+
+static enum parser_status parse_status(
+	struct bytes text, record_sink sink, void *ctx, struct format_report *out_report)
+{
+	struct format_run run = {.text = text, .sink = sink, .ctx = ctx};
+	struct json_tokener *tokener = NULL; /* Made for the first entry that needs it. */
+	struct json_slices slices;
+	struct bytes element;
+
+	json_slices_init(&slices, text);
+	while (format_run_element(&run, &slices, &element) &&
+		parse_element(&run, &tokener, element))
+		;
+	if (tokener)
+		json_tokener_free(tokener);
+	*out_report = run.report;
+	return run.status;
+}
+
+const struct format format_libvirt_status = {
+	.name = "lease file",
+	.suffix = ".status",
+	.stem = FORMAT_STEM_BRIDGE,
+	.parse = parse_status,
+};

@@ -27,7 +27,8 @@ struct bytes hostname_first_label(struct bytes name);
 /** The name that a guest also answers to if its own holds other bytes than letters, digits, '-',
  *  '_' and '.': each run of them turned into one '-', in lower case, without '-' at either end
  *  (`DB Server` becomes `db-server`). Writes at most `name.len` octets to `out_alias` and returns
- *  how many; 0 if the name needs no alias or nothing is left of it. */
+ *  how many; 0 if the name needs no alias or nothing is left of it. An alias of a name that is no
+ *  DNS name may be none either. */
 size_t hostname_alias(struct bytes name, uint8_t *out_alias);
 
 #endif

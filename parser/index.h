@@ -68,6 +68,8 @@ struct index_record {
 	enum index_kind kind;
 	uint16_t network; /**< Position in index_meta.networks, or INDEX_NETWORK_NONE. */
 	bool has_mac;
+	bool duplicate; /**< Its address stands in a better record of another network: it
+			     counts only where one network is asked for. */
 	struct mac mac;
 	int64_t valid_from_unix_s; /**< A reservation's address steps in when its lease has ended.
 				    */

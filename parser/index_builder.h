@@ -16,7 +16,8 @@ struct index_own_name {
 
 /** All views are borrowed for the call. */
 struct index_options {
-	const struct bytes *zones; /**< At least one; canonical first; any case. */
+	/** At least one; canonical first; lower case, no trailing dot. */
+	const struct bytes *zones;
 	size_t zone_count;
 	const struct index_network *networks; /**< From the configuration: bridge and name. */
 	size_t network_count;

@@ -1,5 +1,5 @@
-/** @file Finds the elements of a JSON array without building them: a string-aware scan that
- *  hands out the bytes of each element, so that json-c sees only those that matter and one bad
+/** @file The elements of a JSON array, one at a time: a string-aware scan finds the bytes of each
+ *  without building anything, and json-c builds only those that the caller asks for. So one bad
  *  element costs only itself. */
 #ifndef PARSER_JSON_SLICES_H
 #define PARSER_JSON_SLICES_H
@@ -7,24 +7,38 @@
 #include "bytes.h"
 #include "parser_status.h"
 
-/** libvirt's entries are two deep; what is deeper is refused (json-c would recurse). */
+struct json_object;
+struct json_tokener;
+
+/** Levels of nesting, the array itself included. libvirt's files have three at most; what is
+ *  deeper is refused, since json-c would recurse. */
 #define JSON_SLICES_DEPTH_MAX 8
+/** Octets of an element that is built: over two thousand MAC addresses of one guest, and json-c
+ *  makes no more than a few megabytes of them. */
+#define JSON_SLICES_ELEMENT_OCTETS_MAX (64u * 1024)
 
 struct json_slices {
 	struct bytes text; /**< The whole document. */
-	size_t offset;     /**< Where the next element is looked for. */
-	size_t line;       /**< Line of `offset`, from 1. */
-	bool started;      /**< '[' was seen. */
+	size_t offset; /**< Where the next element is looked for; after an error, where it is. */
+	bool started;  /**< '[' was seen. */
+	bool ended;    /**< The ']' that closes the array was seen. */
 };
 
 void json_slices_init(struct json_slices *slices, struct bytes text);
 
 /** Finds the next element.
  *  @param out_element its bytes, without white space around; empty at the end of the array.
- *  @param out_line line on which it starts, from 1.
  *  @return PARSER_OK; PARSER_E_SYNTAX if the text is no array, ends too early, or something
  *  follows its end; PARSER_E_LIMIT if it is nested too deeply. */
-enum parser_status json_slices_next(
-	struct json_slices *slices, struct bytes *out_element, size_t *out_line);
+enum parser_status json_slices_next(struct json_slices *slices, struct bytes *out_element);
+
+/** Builds one element with json-c under its strict rules (no comments, no single quotes).
+ *  @param tokener where it keeps its tokener, NULL before the first call; the caller's to free by
+ *  json_tokener_free().
+ *  @param out_value the caller's to free by json_object_put(); never NULL.
+ *  @return PARSER_OK; PARSER_E_SYNTAX if it is no JSON object; PARSER_E_LIMIT if it is larger than
+ *  JSON_SLICES_ELEMENT_OCTETS_MAX; PARSER_E_NO_MEMORY. */
+enum parser_status json_slices_build(
+	struct json_tokener **tokener, struct bytes element, struct json_object **out_value);
 
 #endif

@@ -18,9 +18,9 @@ struct source_stamp {
 	enum source_state state;
 	uint64_t device;
 	uint64_t inode;
-	uint64_t size;       /**< Octets; 0 for a directory, whose size says nothing. */
-	int64_t mtime_ns;    /**< Modification, nanoseconds of unix time. */
-	int64_t observed_ns; /**< CLOCK_REALTIME_COARSE before the source was opened. */
+	uint64_t size;       /**< Octets of a file; else 0: a directory's size says nothing. */
+	int64_t mtime_ns;    /**< Last change of a file or directory, nanoseconds of unix time. */
+	int64_t observed_ns; /**< CLOCK_REALTIME_COARSE after stat() and before the first read. */
 };
 
 /** How a source compares with its stamp. */
@@ -36,10 +36,14 @@ enum source_change {
 /** The coarse clock (the one that the kernel stamps files with), nanoseconds of unix time. */
 int64_t source_clock_ns(void);
 
-/** A stamp from what stat() said. */
+/** A stamp from what stat() said.
+ *  @param observed_ns source_clock_ns(), taken after that stat() and before the content is read: a
+ *  clock taken earlier may lie before a change that was read, which then looks like one in the
+ *  future and not racy. */
 void source_stamp_of(const struct stat *st, int64_t observed_ns, struct source_stamp *out_stamp);
 
-/** Looks at `path` (following links). A path that cannot be seen is stamped as absent. */
+/** Looks at `path` (following links). A path that cannot be seen is stamped as absent. Read the
+ *  content after, not before. */
 void source_stamp_take(const char *path, struct source_stamp *out_stamp);
 
 /** True if both describe the same state of the same file; when it was observed does not count. */

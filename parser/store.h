@@ -2,8 +2,10 @@
  * records.
  *
  *  Owns copies of all records. A refresh reads only files whose stamp changed; a file that is
- *  torn, corrupt or too large keeps the records of its last good content. Used by one thread at a
- *  time. Knows nothing of the index that is built from it. */
+ *  torn, corrupt, unreadable or too large keeps the records of its last good content. One that was
+ *  rewritten in place is read when 10 ms have passed since, because it may be half of it; until
+ * then the store is unsettled. Used by one thread at a time. Knows nothing of the index that is
+ * built from it. */
 #ifndef PARSER_STORE_H
 #define PARSER_STORE_H
 
@@ -37,10 +39,10 @@ enum store_event_kind {
 	STORE_EVENT_FILE_FAILED,      /**< Could not be read or parsed: `kept` records stay. */
 	STORE_EVENT_RECORDS_SKIPPED,  /**< Read, but `report.skipped` records were bad. */
 	STORE_EVENT_FILE_RECOVERED,   /**< Good again after a failure. */
-	STORE_EVENT_DIRECTORY_FAILED, /**< Cannot be listed; its files' records stay, unless absent.
-				       */
+	STORE_EVENT_DIRECTORY_FAILED, /**< Cannot be listed: its files' records stay; or has more
+				       *   than STORE_FILES_MAX files (PARSER_E_LIMIT). */
 	STORE_EVENT_DIRECTORY_ABSENT, /**< Is not there (yet). */
-	STORE_EVENT_DIRECTORY_FOUND,  /**< Is there after it was absent. */
+	STORE_EVENT_DIRECTORY_FOUND,  /**< Is there, and listed, after it was not. */
 };
 
 /** Told once per change of a file's or directory's state, not at every refresh. */
@@ -72,8 +74,8 @@ enum parser_status store_refresh(struct store *store, store_event_sink sink, voi
 /** The directories, in the order given to store_new(). Valid until the next refresh. */
 const struct store_directory *store_directories(const struct store *store, size_t *out_count);
 
-/** True if some file was caught in the middle of a change (torn, or racy): refresh again after
- *  a tick. */
+/** True if some file or directory was caught in the middle of a change (torn, racy, or rewritten in
+ *  place a moment ago): refresh again after 10 ms. */
 bool store_is_unsettled(const struct store *store);
 
 #endif

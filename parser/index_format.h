@@ -1,0 +1,70 @@
+/** @file How numbers lie in the index: little-endian, unaligned. Private to parser/. */
+#ifndef PARSER_INDEX_FORMAT_H
+#define PARSER_INDEX_FORMAT_H
+
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+/** 256 pairs of position and slot count stand at the start of a cdb. */
+#define CDB_HEADER_OCTETS 2048u
+/** A slot of a hash table: hash and position. */
+#define CDB_SLOT_OCTETS 8u
+/** Before each key: its length and that of the value. */
+#define CDB_RECORD_HEADER_OCTETS 8u
+
+/** Flags of records and names. */
+enum {
+	INDEX_FLAG_MAC = 1,
+	INDEX_FLAG_DUPLICATE = 2,
+	INDEX_FLAG_PUBLISHED = 4,
+	INDEX_FLAG_DNS_NAME = 8,
+};
+
+/** Octets of a name before its text: kind 1, flags 1, network 2, MAC 6, length 2, valid-from 8,
+ *  expires 8. */
+#define INDEX_NAME_HEADER_OCTETS 28u
+
+static inline uint16_t get_u16(const uint8_t *octets)
+{
+	uint16_t value;
+
+	memcpy(&value, octets, sizeof(value));
+	return le16toh(value);
+}
+
+static inline uint32_t get_u32(const uint8_t *octets)
+{
+	uint32_t value;
+
+	memcpy(&value, octets, sizeof(value));
+	return le32toh(value);
+}
+
+static inline uint64_t get_u64(const uint8_t *octets)
+{
+	uint64_t value;
+
+	memcpy(&value, octets, sizeof(value));
+	return le64toh(value);
+}
+
+static inline void put_u16(uint8_t *octets, uint16_t value)
+{
+	value = htole16(value);
+	memcpy(octets, &value, sizeof(value));
+}
+
+static inline void put_u32(uint8_t *octets, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(octets, &value, sizeof(value));
+}
+
+static inline void put_u64(uint8_t *octets, uint64_t value)
+{
+	value = htole64(value);
+	memcpy(octets, &value, sizeof(value));
+}
+
+#endif

@@ -23,7 +23,7 @@ packages_missing() {
 
 # packages_require PACKAGE..: installs what is missing; asks nobody and starts no service.
 packages_require() {
-	local missing policy=
+	local missing policy='' failed=0
 	mapfile -t missing < <(packages_missing "$@")
 	[ "${#missing[@]}" -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
@@ -37,17 +37,21 @@ packages_require() {
 		printf '#!/bin/sh\nexit 101\n' >"$policy"
 		chmod 755 "$policy"
 	fi
-	if packages_install "${missing[@]}" >&2; then
-		rm -f ${policy:+"$policy"}
-	else
-		rm -f ${policy:+"$policy"}
-		return 1
-	fi
+	packages_install "${missing[@]}" || failed=1
+	rm -f ${policy:+"$policy"}
+	return "$failed"
 }
 
+# Shows what apt said only if it failed.
 packages_install() {
-	local options=(-o DPkg::Lock::Timeout=300)
-	apt-get "${options[@]}" -qq update &&
-		DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -qq -y \
-			--no-install-recommends install "$@" </dev/null
+	local log options=(-o DPkg::Lock::Timeout=300) failed=0
+	log=$(mktemp)
+	{
+		apt-get "${options[@]}" -qq update &&
+			DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -qq -y \
+				--no-install-recommends install "$@" </dev/null
+	} >"$log" 2>&1 || failed=1
+	[ "$failed" = 0 ] || cat "$log" >&2
+	rm -f "$log"
+	return "$failed"
 }

@@ -24,13 +24,17 @@ class Client:
         # Two machines with one link-local address are not what is tested here.
         self._inside("sh", "-c", f"echo 0 >/proc/sys/net/ipv6/conf/{INTERFACE}/accept_dad")
         run("ip", "link", "set", port, "master", bridge, "up")
-        run("ip", "-n", name, "link", "set", INTERFACE, "up")
+        self._inside("ip", "link", "set", INTERFACE, "up")
+
+    def _entered(self, *command):
+        # Not by "ip netns exec" or "ip -n": they insist on the root directory being a mount point.
+        return ["nsenter", f"--net=/run/netns/{self.name}", *command]
 
     def _inside(self, *command):
-        return run("ip", "netns", "exec", self.name, *command)
+        return run(*self._entered(*command))
 
     def _start(self, *command):
-        return Background(f"{command[0]}-{self.name}", ["ip", "netns", "exec", self.name, *command])
+        return Background(f"{command[0]}-{self.name}", self._entered(*command))
 
     def take_ipv4(self, hostname=None):
         """Asks for an IPv4 address and keeps it renewed. Returns libvirt's record of it."""

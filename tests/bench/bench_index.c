@@ -32,8 +32,8 @@ static struct bytes some_name(char text[32], size_t i, size_t names)
 	return (struct bytes){(const uint8_t *)text, (size_t)len};
 }
 
-static __attribute__((noinline)) size_t look_up_mapped(const struct index *index,
-	const struct index_meta *meta, const char (*texts)[32], const size_t *lens, size_t lookups)
+static __attribute__((noinline)) size_t look_up_mapped(
+	const struct index *index, const char (*texts)[32], const size_t *lens, size_t lookups)
 {
 	struct index_record record;
 	struct view view;
@@ -42,7 +42,7 @@ static __attribute__((noinline)) size_t look_up_mapped(const struct index *index
 	for (size_t i = 0; i < lookups; i++) {
 		struct bytes name = {(const uint8_t *)texts[i], lens[i]};
 
-		if (view_find(index, meta, name, 1800000000, &view) == INDEX_NODATA)
+		if (view_find(index, INDEX_KEY_NAME, name, 1800000000, &view) == INDEX_NODATA)
 			found += view_next(&view, ADDRESS_IPV4, 1800000000, &record);
 	}
 	return found;
@@ -55,13 +55,14 @@ static size_t look_up_cold(const char *path, size_t lookups, size_t names)
 
 	for (size_t i = 0; i < lookups; i++) {
 		struct index_record record;
+		struct index_window window;
 		struct index_value value;
 		struct index index;
 		int fd;
 
 		if (index_file_open(path, &fd) != PARSER_OK)
 			errx(1, "%s: not believed", path);
-		if (index_init_fd(&index, fd) == PARSER_OK &&
+		if (index_init_fd(&index, fd, &window) == PARSER_OK &&
 			index_find(&index, INDEX_KEY_NAME, some_name(text, i, names), &value) ==
 				INDEX_FOUND)
 			found += index_record_at(&value, 0, &record) == PARSER_OK;
@@ -70,8 +71,7 @@ static size_t look_up_cold(const char *path, size_t lookups, size_t names)
 	return found;
 }
 
-static void bench_lookups(const struct index *index, const struct index_meta *meta,
-	const char *path, size_t names, size_t lookups)
+static void bench_lookups(const struct index *index, const char *path, size_t names, size_t lookups)
 {
 	char(*texts)[32] = calloc(lookups, sizeof(*texts));
 	size_t *lens = calloc(lookups, sizeof(*lens));
@@ -84,7 +84,7 @@ static void bench_lookups(const struct index *index, const struct index_meta *me
 	for (size_t i = 0; i < lookups; i++)
 		lens[i] = some_name(texts[i], i, names).len;
 	start = seconds();
-	found = look_up_mapped(index, meta, texts, lens, lookups);
+	found = look_up_mapped(index, texts, lens, lookups);
 	printf("mapped lookup: %.0f ns (%zu of %zu found)\n",
 		(seconds() - start) / (double)lookups * 1e9, found, lookups);
 	start = seconds();
@@ -103,7 +103,6 @@ int main(int argc, char **argv)
 	const char *leases = directory;
 	struct store *store = store_new(&leases, 1);
 	struct index_file file;
-	struct index_meta meta;
 	struct index index;
 	double start;
 	uint8_t *map;
@@ -123,11 +122,9 @@ int main(int argc, char **argv)
 	octets = lseek(fd, 0, SEEK_END);
 	printf(", build %.1f ms, %lld octets\n", (seconds() - start) * 1e3, (long long)octets);
 	map = mmap(NULL, (size_t)octets, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED || index_init_memory(&index, map, (size_t)octets) != PARSER_OK ||
-		index_meta_init(&meta, &index) != PARSER_OK)
+	if (map == MAP_FAILED || index_init_memory(&index, map, (size_t)octets) != PARSER_OK)
 		errx(1, "the index that was built cannot be read");
-	bench_lookups(&index, &meta, scratch_path(directory, "index.cdb"), names, lookups);
-	index_meta_done(&meta);
+	bench_lookups(&index, scratch_path(directory, "index.cdb"), names, lookups);
 	munmap(map, (size_t)octets);
 	close(fd);
 	store_free(store);

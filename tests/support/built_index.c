@@ -102,7 +102,7 @@ const char *built_index_addresses(
 	struct view view;
 	size_t len = 0;
 
-	switch (view_find(&built->index, &built->meta, bytes_of_text(name), now_unix_s, &view)) {
+	switch (view_find(&built->index, INDEX_KEY_NAME, bytes_of_text(name), now_unix_s, &view)) {
 	case INDEX_CORRUPT:
 		return "CORRUPT";
 	case INDEX_ABSENT:

@@ -1,0 +1,27 @@
+"""What must be installed. A missing program fails the test with the name of its Debian package."""
+
+import os
+import shutil
+
+#: Program: the package that has it.
+PACKAGES = {
+    "dhclient": "isc-dhcp-client",
+    "dig": "bind9-dnsutils",
+    "dnsmasq": "dnsmasq-base",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "libvirtd": "libvirt-daemon-system",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "udhcpc": "udhcpc",
+    "virsh": "libvirt-clients",
+}
+#: The network boot of QEMU's BIOS.
+FILES = {"/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu"}
+
+
+def require():
+    """Fails with all that is missing at once."""
+    missing = {package for program, package in PACKAGES.items() if not shutil.which(program)}
+    missing |= {package for path, package in FILES.items() if not os.path.exists(path)}
+    if missing:
+        raise AssertionError("to run these tests, install: " + " ".join(sorted(missing)))

@@ -1,0 +1,410 @@
+#!/usr/bin/python3
+"""Names of real leases: libvirtd, its dnsmasq, DHCP clients and virtual machines in a sandbox, and
+`leasedns serve` with its defaults, asked with dig.
+
+All machines of the module start at once; a test waits for those that it is about.
+"""
+
+import concurrent.futures
+import os
+import sys
+import time
+import unittest
+
+from harness import dns, guests, leasedns, libvirt, sandbox, tools
+from harness.clients import Client
+from harness.process import wait_until
+
+#: How soon a lease must be a name.
+APPEAR_S = 1.0
+#: How soon a machine must have its lease: QEMU without KVM on a busy machine takes its time.
+LEASE_S = 90
+#: How often a question is repeated where its moment counts.
+INTERVAL_S = 0.005
+#: Around the second of an expiry.
+WATCH_S = 3
+
+DEFAULT, LAB, INFINITE = "virbr0", "virbr1", "virbr2"
+
+#: Clients by the host name that they ask for: bridge and MAC address.
+CLIENTS = {
+    "vm": (DEFAULT, "52:54:00:00:00:01"),
+    "renewer": (DEFAULT, "52:54:00:00:00:02"),
+    "twin": (DEFAULT, "52:54:00:00:00:03"),
+    "twin-too": (LAB, "52:54:00:00:01:03"),
+    "Mixed-Case": (DEFAULT, "52:54:00:00:00:04"),
+    "dual": (LAB, "52:54:00:00:01:02"),
+    "brief": (LAB, "52:54:00:00:01:05"),
+    "forever": (INFINITE, "52:54:00:00:02:01"),
+}
+#: The same host name on two networks.
+HOSTNAMES = {"twin-too": "twin"}
+IPV6_CLIENTS = ("dual",)
+
+RESERVED_MAC, RESERVED_IP = "52:54:00:00:01:01", "192.168.150.11"
+
+#: Guests: MAC address. The first two say no host name to DHCP.
+SPACED_GUEST, SPACED_MAC = "DB Server", "52:54:00:00:00:a1"
+PASSING_GUEST, PASSING_MAC = "passing", "52:54:00:00:00:a2"
+LINUX_GUEST, LINUX_MAC, LINUX_HOSTNAME = "ubuntu22.04", "52:54:00:00:00:a3", "inner"
+
+PASSING_NETWORK = """\
+<network>
+  <name>passing</name>
+  <bridge name='virbr9' stp='off'/>
+  <ip address='192.168.170.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.170.2' end='192.168.170.254'/></dhcp>
+  </ip>
+</network>
+"""
+
+world = None
+
+
+class World:
+    """What the tests share. Attributes of unfinished things are futures."""
+
+    def __init__(self):
+        tools.require()
+        guests.require_image()
+        # As at boot: the server is there before libvirt has made its directory.
+        self.server = leasedns.Server()
+        self.libvirt = libvirt.Libvirt()
+        for network in ("default", "lab", "inf"):
+            self.libvirt.start_network(network)
+        self.clients = {name: Client(name, *where) for name, where in CLIENTS.items()}
+        self.pool = concurrent.futures.ThreadPoolExecutor(max_workers=2 * len(CLIENTS))
+        self.appeared = {name: self.pool.submit(_time_appearance, name) for name in ("vm", "dual")}
+        self.ipv4 = {name: self.pool.submit(client.take_ipv4, HOSTNAMES.get(name, name))
+                     for name, client in self.clients.items()}
+        self.ipv6 = {name: self.pool.submit(self.clients[name].take_ipv6, name)
+                     for name in IPV6_CLIENTS}
+        self.expiry = self.pool.submit(self._watch_expiry, "brief")
+        guests.start_network_boot(SPACED_GUEST, SPACED_MAC, "default")
+        guests.start_network_boot(PASSING_GUEST, PASSING_MAC, "default")
+        guests.start_linux(LINUX_GUEST, LINUX_MAC, "default", LINUX_HOSTNAME)
+
+    def address(self, name, is_ipv6=False):
+        """The address that a client has; waits for it."""
+        futures = self.ipv6 if is_ipv6 else self.ipv4
+        return futures[name].result(timeout=LEASE_S)["ip-address"]
+
+    def _watch_expiry(self, name):
+        """Ends a client without a word, and asks for its name around the end of its lease."""
+        record = self.ipv4[name].result()
+        self.clients[name].vanish()
+        # A renewal may have slipped in.
+        record = libvirt.lease(LAB, self.clients[name].mac)
+        last_second = record["expiry-time"]
+        time.sleep(max(0.0, last_second - WATCH_S - time.time()))
+        samples = []
+        with dns.Asker(f"{name}.libvirt") as asker:
+            while time.time() < last_second + WATCH_S:
+                samples.append(asker.ask())
+                time.sleep(INTERVAL_S)
+        return record, samples
+
+
+def _time_appearance(name):
+    """Asks for a name until it is there. Returns the seconds from its lease file to the answer."""
+    bridge, mac = CLIENTS[name]
+    written = None
+    deadline = time.monotonic() + LEASE_S
+    with dns.Asker(f"{name}.libvirt") as asker:
+        while time.monotonic() < deadline:
+            if written is None and libvirt.lease(bridge, mac):
+                # libvirt writes the file aside and renames it: its mtime is before anyone saw it.
+                written = os.stat(libvirt.status_path(bridge)).st_mtime
+            sample = asker.ask()
+            if sample.addresses and written is not None:
+                return sample.answered - written
+            time.sleep(INTERVAL_S)
+    raise AssertionError(f"{name} did not appear")
+
+
+def setUpModule():
+    global world
+    world = World()
+
+
+def tearDownModule():
+    """Shows the server's log, and everything else that tells why when something failed."""
+    print("\nleasedns serve said:\n" + world.server.log(), file=sys.stderr)
+
+
+class Case(unittest.TestCase):
+    def assert_addresses(self, name, rdtype, expected):
+        """dig gives these addresses, and `leasedns list` has them."""
+        reply = dns.dig(name + ".libvirt", rdtype)
+        self.assertEqual((reply.rcode, reply.data), ("NOERROR", sorted(expected)), name)
+        self.assertIn("aa", reply.flags)
+        listed = listed_addresses(name)
+        for address in expected:
+            self.assertIn(address, listed, name)
+
+    def assert_absent(self, name, rdtype="A"):
+        reply = dns.dig(name + ".libvirt", rdtype)
+        self.assertTrue(reply.is_nxdomain, reply)
+        self.assertEqual(listed_addresses(name), set())
+
+
+def listed_addresses(name):
+    """The addresses that `leasedns list --json` has for a name."""
+    return {row["address"] for row in leasedns.listed()
+            if row["name"] == name and row["address"]}
+
+
+class DhcpNames(Case):
+    def test_host_name_of_a_lease_is_a_name(self):
+        self.assert_addresses("vm", "A", [world.address("vm")])
+
+    def test_name_appears_within_a_second_of_its_lease(self):
+        for name, future in world.appeared.items():
+            with self.subTest(name=name):
+                seconds = future.result(timeout=LEASE_S)
+                print(f"{name} was answered {seconds * 1000:.1f} ms after its lease was written")
+                self.assertLess(seconds, APPEAR_S)
+
+    def test_case_does_not_matter_and_is_repeated(self):
+        address = world.address("Mixed-Case")
+        for question in ("mixed-case.libvirt.", "MIXED-CASE.LibVirt."):
+            reply = dns.dig(question, "A")
+            self.assertEqual([(owner, data) for owner, _ttl, _type, data in reply.answers],
+                             [(question, address)])
+
+    def test_ipv6_lease_is_an_aaaa_record(self):
+        self.assert_addresses("dual", "AAAA", [world.address("dual", is_ipv6=True)])
+        self.assert_addresses("dual", "A", [world.address("dual")])
+
+    def test_never_ending_lease_is_a_name(self):
+        record = world.ipv4["forever"].result(timeout=LEASE_S)
+        self.assertEqual(record["expiry-time"], 0)
+        self.assert_addresses("forever", "A", [record["ip-address"]])
+
+    def test_same_host_name_on_two_networks(self):
+        here, there = world.address("twin"), world.address("twin-too")
+        self.assert_addresses("twin", "A", [here, there])
+        for bridge, address in ((DEFAULT, here), (LAB, there)):
+            reply = dns.dig(f"twin.{bridge}.libvirt", "A")
+            self.assertEqual((reply.rcode, reply.data), ("NOERROR", [address]))
+        self.assertTrue(dns.dig(f"twin.{INFINITE}.libvirt", "A").is_nxdomain)
+
+    def test_ttl_never_outlives_the_lease(self):
+        world.address("brief")
+        asked = time.time()
+        (_owner, ttl, _type, _data), = dns.dig("brief.libvirt", "A").answers
+        left = libvirt.lease(LAB, world.clients["brief"].mac)["expiry-time"] - asked
+        self.assertLessEqual(ttl, left + 1)
+
+
+class Endings(Case):
+    def test_renewed_lease_keeps_its_name_and_shows_its_new_end(self):
+        address = world.address("renewer")
+        record = world.clients["renewer"].renew_ipv4()
+        self.assertEqual(record["ip-address"], address)
+
+        def shown():
+            return [row for row in leasedns.listed()
+                    if row["name"] == "renewer" and row["expires_unix"] == record["expiry-time"]]
+        wait_until(shown, APPEAR_S, "the new end of the lease is listed")
+        self.assert_addresses("renewer", "A", [address])
+
+    def test_released_addresses_are_gone_one_by_one(self):
+        client = Client("leaver", LAB, "52:54:00:00:01:04")
+        ipv4 = client.take_ipv4("leaver")["ip-address"]
+        ipv6 = client.take_ipv6("leaver")["ip-address"]
+        wait_until(lambda: dns.dig("leaver.libvirt", "AAAA").data == [ipv6], APPEAR_S, "AAAA")
+        self.assert_addresses("leaver", "A", [ipv4])
+
+        client.release_ipv6()
+        wait_until(lambda: dns.dig("leaver.libvirt", "AAAA").is_nodata, APPEAR_S, "no more AAAA")
+        self.assert_addresses("leaver", "A", [ipv4])
+
+        client.release_ipv4()
+        wait_until(lambda: dns.dig("leaver.libvirt", "A").is_nxdomain, APPEAR_S, "no more name")
+        self.assert_absent("leaver")
+
+    def test_name_vanishes_in_the_second_its_lease_ends(self):
+        record, samples = world.expiry.result(timeout=200)
+        last_second = record["expiry-time"]
+        alive = [sample for sample in samples if sample.rcode == "NOERROR"]
+        gone = [sample for sample in samples if sample.rcode == "NXDOMAIN"]
+        self.assertEqual(len(alive) + len(gone), len(samples))
+        # Both sides were seen, and closely.
+        self.assertGreater(len(alive), WATCH_S / INTERVAL_S / 10)
+        self.assertGreater(len(gone), WATCH_S / INTERVAL_S / 10)
+        print(f"last answer {alive[-1].answered - last_second:+.3f} s, first NXDOMAIN "
+              f"{gone[0].asked - last_second:+.3f} s from the last second of the lease")
+        for sample in samples:
+            with self.subTest(asked=sample.asked - last_second):
+                if sample.answered < last_second:
+                    self.assertEqual(sample.addresses, [record["ip-address"]])
+                elif sample.asked >= last_second + 1:
+                    self.assertEqual(sample.rcode, "NXDOMAIN")
+        self.assert_absent("brief")
+
+
+class Guests(Case):
+    def wait_for_guest(self, mac):
+        address = libvirt.wait_for_lease(DEFAULT, mac, timeout_s=LEASE_S)["ip-address"]
+        # Its name comes from another file than its lease.
+        return address
+
+    def test_guest_whose_name_has_a_dot(self):
+        address = self.wait_for_guest(LINUX_MAC)
+        self.assert_addresses(LINUX_GUEST, "A", [address])
+        self.assertTrue(dns.dig("04.libvirt", "A").is_nodata, "an empty non-terminal")
+
+    def test_host_name_inside_a_guest_is_a_name_too(self):
+        address = self.wait_for_guest(LINUX_MAC)
+        self.assert_addresses(LINUX_HOSTNAME, "A", [address])
+
+    def test_guest_whose_name_has_a_space_answers_to_a_dash(self):
+        address = self.wait_for_guest(SPACED_MAC)
+        self.assert_addresses("db-server", "A", [address])
+        reply = dns.dig(r"db\032server.libvirt", "A")
+        self.assertEqual((reply.rcode, reply.data), ("NOERROR", [address]))
+
+    def test_guest_without_lease_is_known_and_gone_when_destroyed(self):
+        address = self.wait_for_guest(PASSING_MAC)
+        self.assert_addresses(PASSING_GUEST, "A", [address])
+        self.assertTrue(dns.dig(PASSING_GUEST + ".libvirt", "AAAA").is_nodata)
+        guests.destroy(PASSING_GUEST)
+        wait_until(lambda: dns.dig(PASSING_GUEST + ".libvirt", "A").is_nxdomain, APPEAR_S,
+                   "the name of the destroyed guest is gone")
+
+
+class StaticNames(Case):
+    def test_host_of_a_network(self):
+        self.assert_addresses("printer", "A", ["192.168.150.5"])
+        self.assert_addresses("printer", "AAAA", ["fd00:150::5"])
+        self.assert_addresses("lp", "A", ["192.168.150.5"])
+
+    def test_reservation_answers_before_and_after_its_machine_boots(self):
+        self.assertIsNone(libvirt.lease(LAB, RESERVED_MAC))
+        self.assert_addresses("reserved", "A", [RESERVED_IP])
+        self.assertEqual(dns.dig("-x", RESERVED_IP).data, ["reserved.libvirt."])
+        client = Client("reserved", LAB, RESERVED_MAC)
+        self.assertEqual(client.take_ipv4("other")["ip-address"], RESERVED_IP)
+        self.assert_addresses("reserved", "A", [RESERVED_IP])
+
+    def test_hosts_added_to_a_running_network(self):
+        for section, xml in (
+                ("dns-host", "<host ip='192.168.150.7'><hostname>added</hostname></host>"),
+                ("ip-dhcp-host",
+                 "<host mac='52:54:00:00:01:08' name='expected' ip='192.168.150.8'/>")):
+            libvirt.Libvirt.virsh("net-update", "lab", "add", section, xml, "--live")
+        for name, address in (("added", "192.168.150.7"), ("expected", "192.168.150.8")):
+            wait_until(lambda: dns.dig(name + ".libvirt", "A").data == [address], APPEAR_S, name)
+            self.assert_addresses(name, "A", [address])
+
+
+class Reverse(Case):
+    def test_addresses_have_names(self):
+        for address, name in ((world.address("vm"), "vm"),
+                              (world.address("dual", is_ipv6=True), "dual"),
+                              ("192.168.150.5", "printer")):
+            with self.subTest(address=address):
+                reply = dns.dig("-x", address)
+                self.assertEqual(reply.rcode, "NOERROR")
+                self.assertIn(name + ".libvirt.", reply.data)
+
+    def test_other_addresses_of_our_networks_have_none(self):
+        world.address("vm"), world.address("dual", is_ipv6=True)
+        for address in ("192.168.122.255", "fd00:150::dead"):
+            with self.subTest(address=address):
+                self.assertTrue(dns.dig("-x", address).is_nxdomain)
+
+    def test_other_networks_are_not_ours(self):
+        self.assertEqual(dns.dig("-x", "192.0.2.1").rcode, "REFUSED")
+
+
+class Negatives(Case):
+    def test_no_such_name(self):
+        self.assert_absent("no-such-machine")
+
+    def test_other_family_and_type_are_nodata(self):
+        world.address("vm")
+        for rdtype in ("AAAA", "MX", "TXT"):
+            with self.subTest(rdtype=rdtype):
+                self.assertTrue(dns.dig("vm.libvirt", rdtype).is_nodata)
+
+    def test_apex_and_networks_exist(self):
+        world.address("vm")
+        self.assertEqual([a[2] for a in dns.dig("libvirt", "SOA").answers], ["SOA"])
+        self.assertEqual([a[2] for a in dns.dig("libvirt", "NS").answers], ["NS"])
+        self.assertTrue(dns.dig("libvirt", "A").is_nodata)
+        self.assertTrue(dns.dig(f"{DEFAULT}.libvirt", "A").is_nodata)
+
+    def test_other_zones_are_refused(self):
+        self.assertEqual(dns.dig("example.com", "A").rcode, "REFUSED")
+
+    def test_tcp_gives_the_same(self):
+        address = world.address("vm")
+        self.assertEqual(dns.dig("vm.libvirt", "A", "+tcp").data, [address])
+
+
+class Networks(Case):
+    def test_network_that_is_undefined_takes_its_names_along(self):
+        libvirt.Libvirt.virsh("net-define", "/dev/stdin", stdin=PASSING_NETWORK)
+        libvirt.Libvirt.virsh("net-start", "passing")
+        client = Client("nomad", "virbr9", "52:54:00:00:09:01")
+        address = client.take_ipv4("nomad")["ip-address"]
+        wait_until(lambda: dns.dig("nomad.libvirt", "A").data == [address], APPEAR_S, "nomad")
+
+        libvirt.Libvirt.virsh("net-destroy", "passing")
+        # libvirt keeps the lease, and gives it again when the network is started.
+        self.assert_addresses("nomad", "A", [address])
+
+        libvirt.Libvirt.virsh("net-undefine", "passing")
+        wait_until(lambda: dns.dig("nomad.libvirt", "A").is_nxdomain, APPEAR_S, "nomad is gone")
+        self.assert_absent("nomad")
+        self.assert_addresses("vm", "A", [world.address("vm")])
+
+
+class Configured(Case):
+    """A second server, configured."""
+
+    def test_other_address_and_names_of_networks(self):
+        address = world.address("vm")
+        server = leasedns.Server("configured", f"""\
+[server]
+listen = 127.0.0.53
+
+[network]
+{DEFAULT} = default
+
+[index]
+file = {sandbox.STATE}/configured.cdb
+""", server="127.0.0.53")
+        for name in ("vm.libvirt", "vm.default.libvirt", f"vm.{DEFAULT}.libvirt"):
+            with self.subTest(name=name):
+                self.assertEqual(dns.dig(name, server="127.0.0.53").data, [address])
+        self.assertEqual(server.stop(), 0, server.log())
+
+
+class ZEnd(Case):
+    """Runs last."""
+
+    def test_server_ends_when_asked(self):
+        self.assertEqual(world.server.stop(), 0, world.server.log())
+
+
+ORDER = (StaticNames, DhcpNames, Networks, Reverse, Negatives, Guests, Configured, Endings, ZEnd)
+
+
+def load_tests(loader, _tests, _pattern):
+    """In an order in which nothing waits for long: what takes time has started long before."""
+    return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in ORDER)
+
+
+def run_tests():
+    program = unittest.main(verbosity=2, exit=False)
+    if not program.result.wasSuccessful():
+        for path, text in libvirt.logs():
+            print(f"--- end of {path}\n{text}", file=sys.stderr)
+    return int(not program.result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    sys.exit(sandbox.run(run_tests))

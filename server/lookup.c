@@ -38,6 +38,8 @@ static enum parser_status lookup_explain(const struct index *index, enum index_k
 
 		if (status != PARSER_OK)
 			return status;
+		if (record.kind == INDEX_KIND_GUEST_ALIAS)
+			lookup->is_guest = true;
 		if (record.address.family != ADDRESS_NONE)
 			lookup_note_end(lookup, record.expires_unix_s, now_unix_s);
 	}
@@ -89,7 +91,8 @@ static bool lookup_strip_zone(const struct index_meta *meta, struct bytes *name)
 			name->len = 0;
 			return true;
 		}
-		if (name->ptr[name->len - zone.len - 1] == '.') {
+		/* `.libvirt` is no spelling of the apex. */
+		if (name->len > zone.len + 1 && name->ptr[name->len - zone.len - 1] == '.') {
 			name->len -= zone.len + 1;
 			return true;
 		}

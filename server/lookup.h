@@ -11,7 +11,7 @@ struct lookup {
 	/** With INDEX_ABSENT or INDEX_NODATA: last second of the last lease that is known to have
 	 *  had it; 0: none is known. */
 	int64_t ended_unix_s;
-	bool is_guest; /**< With INDEX_NODATA: libvirt knows a guest of that name. */
+	bool is_guest; /**< With INDEX_NODATA: libvirt knows a guest of that name or alias. */
 };
 
 /** Looks up a name: as it stands first, then without a zone of ours, as programs do through NSS.

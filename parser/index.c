@@ -54,8 +54,8 @@ const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t le
 	return buffer;
 }
 
-/* Do all hash tables lie within the file? A lookup finds out by itself; who maps the file and serves
- * from it wants to know before. */
+/* Do all hash tables lie within the file? A lookup finds out by itself; who maps the file and
+ * serves from it wants to know before. */
 static bool index_tables_fit(const uint8_t *map, size_t size)
 {
 	for (unsigned i = 0; i < 256; i++) {

@@ -17,10 +17,9 @@ struct index_file {
 enum parser_status index_file_create(const char *path, struct index_file *out_file);
 
 /** fsync, fchmod 0644, rename, fsync of the directory. If only the last fails, the file is
- * published all the same: an older index that is back after a power failure is found to be stale.
- * On success
- *  `*out_fd` is the descriptor of the published inode, the caller's to close; on failure the
- *  temporary is gone and errno says why. Either way `file` holds nothing any more. */
+ *  published all the same: an older index that is back after a power failure is found stale.
+ *  On success `*out_fd` is the descriptor of the published inode, the caller's to close; on
+ *  failure the temporary is gone and errno says why. Either way `file` holds nothing any more. */
 enum parser_status index_file_publish(struct index_file *file, int *out_fd);
 
 /** Removes the temporary. `file` holds nothing any more. Keeps errno. */

@@ -631,8 +631,10 @@ static enum parser_status directory_fail(
 		return PARSER_OK;
 	}
 	/* As for files: what lasts is stamped as it is, what passes is not. */
-	if (error == EACCES || error == EPERM)
+	if (error == EACCES || error == EPERM) {
 		directory->stamp = *before;
+		pass->condition->unsettled = source_stamp_is_racy(before);
+	}
 	directory_tell(pass, PARSER_E_IO, error);
 	return PARSER_OK;
 }

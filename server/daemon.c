@@ -146,13 +146,14 @@ static void daemon_log_start(const struct daemon *daemon, const char *version)
 	char zones[DAEMON_TEXT_SIZE];
 	char directories[DAEMON_TEXT_SIZE];
 
-	log_info("leasedns %s serves %s on %s%s: %zu %s from %s", version,
+	log_info("serving %s on %s%s: %zu %s from %s (version %s)",
 		daemon_words_text(conf->zones, conf->zone_count, zones),
 		daemon_endpoints_text(daemon, endpoints),
 		daemon->sockets.is_inherited ? " (socket activation)" : "", daemon->names,
 		daemon->names == 1 ? "name" : "names",
 		daemon_words_text(
-			conf->lease_directories, conf->lease_directory_count, directories));
+			conf->lease_directories, conf->lease_directory_count, directories),
+		version);
 }
 
 static void daemon_notify_status(const struct daemon *daemon)

@@ -107,22 +107,23 @@ static void names_add(struct texts *texts, const struct zone *zone,
 	struct index_value value;
 	struct index_name name;
 	uint32_t offset = 0;
-	bool has_guest = false;
-	bool has_hostname = false;
+	struct bytes guest = {NULL, 0}; /* Views of the mapping, not of the buffer. */
+	struct bytes hostname = {NULL, 0};
 
 	if (index_find(zone_index(zone), INDEX_KEY_ADDRESS, key, &value) != INDEX_FOUND)
 		return;
 	while (index_name_next(&value, &offset, buffer, &name) == PARSER_OK) {
 		if (!name_is_of(&name, record, now_unix_s))
 			continue;
-		if (name.kind == INDEX_KIND_GUEST && !has_guest) {
-			text_add(texts, "guest", name_without_network(zone, &name));
-			has_guest = true;
-		} else if (name.kind == INDEX_KIND_HOSTNAME && !has_hostname) {
-			text_add(texts, "hostname", name_without_network(zone, &name));
-			has_hostname = true;
-		}
+		if (name.kind == INDEX_KIND_GUEST && guest.len == 0)
+			guest = name_without_network(zone, &name);
+		else if (name.kind == INDEX_KIND_HOSTNAME && hostname.len == 0)
+			hostname = name_without_network(zone, &name);
 	}
+	if (guest.len > 0)
+		text_add(texts, "guest", guest);
+	if (hostname.len > 0)
+		text_add(texts, "hostname", hostname);
 }
 
 static void network_add(

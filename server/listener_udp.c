@@ -21,9 +21,9 @@ union udp_address {
 	struct sockaddr_in6 v6;
 };
 
-/* Room for one message of either kind, aligned as CMSG_FIRSTHDR() needs it. */
+/* Room for one message of either kind, aligned as a struct cmsghdr, which starts with a size_t. */
 union udp_control {
-	struct cmsghdr align;
+	size_t align;
 	char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
 	char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };

@@ -4,13 +4,13 @@
 
 uint32_t rrset_ttl(uint32_t ttl_max_s, int64_t expires_unix_s, int64_t now_unix_s)
 {
-	int64_t left_s;
-
-	if (expires_unix_s == 0 || __builtin_sub_overflow(expires_unix_s, now_unix_s, &left_s))
+	if (expires_unix_s == 0)
 		return ttl_max_s;
-	if (left_s < 0)
+	if (expires_unix_s <= now_unix_s)
 		return 0;
-	return left_s < (int64_t)ttl_max_s ? (uint32_t)left_s : ttl_max_s;
+	const uint64_t left_s = (uint64_t)expires_unix_s - (uint64_t)now_unix_s;
+
+	return left_s < ttl_max_s ? (uint32_t)left_s : ttl_max_s;
 }
 
 /* All records of an address RRset are of one size, from their owner on. */

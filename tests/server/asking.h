@@ -82,10 +82,10 @@ static inline size_t asking_query(const char *name, uint16_t type, const struct 
 
 	assert_non_null(wire);
 	memset(out_query, 0, 512);
-	memcpy(out_query, "\xbe\xef", 2);
-	out_query[2] = how->no_recursion_desired ? 0 : 1;
+	dns_write_u16(out_query, 0xbeef);
+	out_query[2] = !how->no_recursion_desired;
 	out_query[5] = 1;
-	out_query[11] = has_edns;
+	out_query[11] = has_edns ? 1u : 0u;
 	memcpy(out_query + len, ldns_rdf_data(wire), ldns_rdf_size(wire));
 	len += ldns_rdf_size(wire);
 	ldns_rdf_deep_free(wire);
@@ -95,7 +95,7 @@ static inline size_t asking_query(const char *name, uint16_t type, const struct 
 	if (has_edns) {
 		dns_write_u16(out_query + len + 1, DNS_TYPE_OPT);
 		dns_write_u16(out_query + len + 3, how->udp_octets);
-		out_query[len + 7] = how->dnssec_ok ? 0x80 : 0;
+		out_query[len + 7] = how->dnssec_ok ? 0x80u : 0u;
 		len += 11;
 	}
 	return len;

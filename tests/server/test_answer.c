@@ -268,18 +268,18 @@ static void test_errors_keep_id_opcode_and_what_can_be_read(void **state)
 			HEAD("\1\0", "\0\0\0\0\0\0\1") OPT_OF("\0", "\0\0", "\0\x0c") "\0\x0a\0\x08"
 										      "12345678",
 			"NOERROR rd; EDNS", false),
-		RAW("opcode 15", HEAD("\x78\0", "\0\0\0\0\0\0\0"), "NOTIMP", false),
+		RAW("opcode 15", HEAD("\x78\0", "\0\0\0\0\0\0\0"), "NOTIMPL", false),
 		RAW("opcode 15 with a torn question", HEAD("\x79\0", "\1\0\0\0\0\0\0") "\3v",
-			"NOTIMP rd", false),
+			"NOTIMPL rd", false),
 		RAW("STATUS with EDNS",
 			HEAD("\x10\0", "\1\0\0\0\0\0\1") ASKED OPT_OF("\0", "\0\0", "\0\0"),
-			"NOTIMP; EDNS", true),
-		RAW("NOTIFY", HEAD("\x24\0", "\1\0\0\0\0\0\0") "\7libvirt\0\0\6\0\1", "NOTIMP",
+			"NOTIMPL; EDNS", true),
+		RAW("NOTIFY", HEAD("\x24\0", "\1\0\0\0\0\0\0") "\7libvirt\0\0\6\0\1", "NOTIMPL",
 			true),
 		RAW("UPDATE",
 			HEAD("\x28\0", "\1\0\0\0\1\0\0") "\7libvirt\0\0\6\0\1"
 							 "\1x\xc0\x0c\0\1\0\1\0\0\0\5\0\4\1\2\3\4",
-			"NOTIMP", true),
+			"NOTIMPL", true),
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -279,7 +279,7 @@ static enum look_verdict look_parse(const struct entry *entry, struct bytes text
 {
 	struct content content = {0};
 	enum parser_status status =
-		entry->file.format->parse(text, content_add, &content, &look->report);
+		format_parse(entry->file.format, text, content_add, &content, &look->report);
 
 	if (status == PARSER_OK && !content.no_memory) {
 		content_finish(&content);

@@ -176,11 +176,12 @@ class ServeTest(unittest.TestCase):
         return send(query, where, port=port or self.port, timeout=timeout)
 
     def values(self, name, rdtype="A", **options):
-        """Sorted texts of the answer; None for NXDOMAIN."""
+        """Sorted texts of the answer; None for NXDOMAIN, the code's name for other failures."""
         reply = self.ask(name, rdtype, **options)
         if reply.rcode() == dns.rcode.NXDOMAIN:
             return None
-        self.assertEqual(reply.rcode(), dns.rcode.NOERROR)
+        if reply.rcode() != dns.rcode.NOERROR:
+            return dns.rcode.to_text(reply.rcode())
         return sorted(item.to_text() for rrset in reply.answer for item in rrset)
 
     def wait_values(self, name, expected, seconds=CHANGE_S, **options):
@@ -271,7 +272,7 @@ class AnswerTest(ServeTest):
                 self.assertEqual(reply.authority[0].rdtype, dns.rdatatype.SOA)
             else:
                 last_seen = before
-                self.assertLessEqual(reply.answer[0].ttl, max(0, expires - int(before)))
+                self.assertLessEqual(reply.answer[0].ttl, max(0, expires - int(before - 0.02)))
             time.sleep(0.001)
         self.assertIsNotNone(first_gone)
         print(f"expiry: last seen {1000 * (last_seen - end):+.1f} ms, "

@@ -541,6 +541,23 @@ class SignalTest(ServeTest):
             within(2 * CHANGE_S, lambda: self.ask("alpha.libvirt").answer[0].ttl == 49))
         self.stop()
 
+    def test_manager_that_does_not_listen_is_told_later(self):
+        self.publish([lease("alpha", "192.168.122.1")])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as noise:
+            noise.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    noise.sendto(b"noise", self.manager.path)
+        self.spawn()
+        self.assert_logged("serving libvirt")
+        self.process.send_signal(signal.SIGHUP)
+        self.assert_logged("reload: the configuration was read again")
+        start = time.monotonic()
+        self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
+        self.assertLess(time.monotonic() - start, 1)
+        self.manager.wait_for("READY=1")
+        self.stop()
+
     def test_both_signals_end_it_well(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             self.publish([lease("alpha", "192.168.122.1")])

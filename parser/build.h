@@ -7,7 +7,7 @@
 
 /** A name of an address, before it is decided whether the merged view gives it. */
 struct build_name {
-	struct bytes name; /**< As written; of a DHCP hostname the whole of it. */
+	struct bytes name; /**< As written. */
 	enum index_kind kind;
 	uint16_t network;
 	bool has_mac;

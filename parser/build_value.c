@@ -149,16 +149,13 @@ static enum parser_status build_decide_hidden(struct build *build, struct build_
 static enum parser_status build_decide(struct build *build, struct build_scratch *scratch,
 	struct build_name *name, const struct address *address)
 {
-	struct bytes text =
-		name->kind == INDEX_KIND_HOSTNAME ? hostname_first_label(name->name) : name->name;
 	size_t group;
 
 	if (name->rejected)
 		return PARSER_OK;
-	group = grouping_find(build->records, build_key(build, INDEX_KEY_NAME, text));
+	group = grouping_find(build->records, build_key(build, INDEX_KEY_NAME, name->name));
 	if (group == SIZE_MAX)
 		return PARSER_OK;
-	name->name = text;
 	name->published = build->best_ranks[group] == build_rank(name->kind);
 	return name->published ? PARSER_OK
 			       : build_decide_hidden(build, scratch, group, name, address);

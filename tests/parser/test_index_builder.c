@@ -361,7 +361,8 @@ static void test_of_a_full_name_the_first_label_is_published(void **state)
 		INDEX_FOUND);
 	assert_int_equal(index_find(&built->index, INDEX_KEY_HOSTNAME, bytes_of_text("vm"), &value),
 		INDEX_ABSENT);
-	assert_string_equal(names_of(built, "192.168.122.2", true), "Vm hostname");
+	assert_string_equal(names_of(built, "192.168.122.2", true),
+		"Vm hostname, Vm.Example.Org hostname hidden");
 	built_index_free(built);
 	scratch_free(directory);
 }

@@ -31,6 +31,9 @@ struct build_guest {
 	struct bytes alias; /**< Owned by build.texts; empty if it needs none. */
 };
 
+/** A MAC has few owners; more than libvirt would write have none. */
+#define BUILD_OWNERS_MAX 64u
+
 /** A MAC address of a guest. */
 struct build_guest_mac {
 	size_t guest;     /**< Position in build.guests. */

@@ -101,11 +101,11 @@ static void test_hostname_is_told_without_its_network(void **state)
 	static const char *const files[][2] = {
 		{"virbr0.status", "[" WORLD_LEASE("192.168.122.80", "80", "both", WORLD_NEVER) "]"},
 		{"virbr0.macs", "[{\"domain\":\"db\",\"macs\":[\"52:54:00:00:00:80\"]},"
-				"{\"domain\":\"both.virbr0\",\"macs\":[\"52:54:00:00:00:99\"]},"
-				"{\"domain\":\"both\",\"macs\":[\"52:54:00:00:00:a0\"]}]"},
+				"{\"domain\":\"both.virbr0\",\"macs\":[\"52:54:00:00:00:99\"]}]"},
+		{"virbr1.macs", "[{\"domain\":\"both\",\"macs\":[\"52:54:00:00:00:a0\"]}]"},
 		{"virbr1.status", "[" WORLD_LEASE("10.1.2.3", "a0", "x", WORLD_NEVER) "]"},
 	};
-	struct asking_world *world = asking_open(files, 3, NULL);
+	struct asking_world *world = asking_open(files, 4, NULL);
 	const struct asking_how how = {.is_tcp = false};
 
 	(void)state;

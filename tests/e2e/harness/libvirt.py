@@ -78,6 +78,7 @@ def wait_for_lease(bridge, mac, is_ipv6=False, timeout_s=60):
 
 def logs():
     """What to read when a test module failed: name and end of each log in the sandbox."""
-    places = [pathlib.Path(sandbox.STATE).glob("*.log"), pathlib.Path("/var/log/libvirt").rglob("*")]
-    for path in [path for place in places for path in sorted(place) if path.is_file()]:
+    paths = sorted(pathlib.Path(sandbox.STATE).glob("*.log"))
+    paths += sorted(path for path in pathlib.Path("/var/log/libvirt").rglob("*") if path.is_file())
+    for path in paths:
         yield str(path), path.read_text(encoding="utf-8", errors="backslashreplace")[-4000:]

@@ -20,6 +20,14 @@ static enum conf_status file_fail(struct conf_error *out_error, const char *what
 	return CONF_E_IO;
 }
 
+/* Refuses for a reason of our own. errno last: nothing promises that vsnprintf() keeps it. */
+static enum conf_status file_refuse(struct conf_error *out_error, int error, const char *what)
+{
+	conf_fail(out_error, CONF_E_IO, "%s", what);
+	errno = error;
+	return CONF_E_IO;
+}
+
 static enum conf_status file_open(const char *path, int *out_fd, struct conf_error *out_error)
 {
 	/* O_NONBLOCK: a FIFO in the file's place must not hold us up. */
@@ -40,15 +48,11 @@ static enum conf_status file_examine(int fd, struct stat *out_st, struct conf_er
 
 	if (fstat(fd, &st) < 0)
 		return file_fail(out_error, "cannot be examined");
-	if (!S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		return conf_fail(out_error, CONF_E_IO, "is not a regular file");
-	}
-	if (st.st_size > CONF_FILE_OCTETS_MAX) {
-		errno = EFBIG;
-		return conf_fail(
-			out_error, CONF_E_IO, "is larger than %d octets", CONF_FILE_OCTETS_MAX);
-	}
+	if (!S_ISREG(st.st_mode))
+		return file_refuse(
+			out_error, S_ISDIR(st.st_mode) ? EISDIR : EINVAL, "is not a regular file");
+	if (st.st_size > CONF_FILE_OCTETS_MAX)
+		return file_refuse(out_error, EFBIG, "is larger than 1 MiB");
 	*out_st = st;
 	return CONF_OK;
 }
@@ -82,8 +86,8 @@ enum conf_status conf_file_read(
 	const char *path, char **out_text, size_t *out_len, struct conf_error *out_error)
 {
 	enum conf_status rc;
-	struct stat before;
-	struct stat after;
+	struct stat before = {0};
+	struct stat after = {0};
 	char *text = NULL;
 	ssize_t len;
 	int fd = -1;
@@ -107,8 +111,7 @@ enum conf_status conf_file_read(
 		goto out;
 	}
 	if (len != before.st_size || !file_is_same(&before, &after)) {
-		errno = EAGAIN;
-		rc = conf_fail(out_error, CONF_E_IO, "changed while it was read");
+		rc = file_refuse(out_error, EAGAIN, "changed while it was read");
 		goto out;
 	}
 	text[len] = '\0';

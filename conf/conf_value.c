@@ -128,13 +128,23 @@ static enum conf_status make_zone(
 	return CONF_OK;
 }
 
+/* A control character in a path is a slip of the editor, and at the end of a line some are lost. */
+static bool is_absolute_path(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	}
+	return len > 0 && text[0] == '/';
+}
+
 static enum conf_status make_directory(
 	const struct conf_place *place, const char *word, size_t len, char **out_string)
 {
 	size_t kept = len;
 	char *directory;
 
-	if (word[0] != '/')
+	if (!is_absolute_path(word, len))
 		return conf_refuse(
 			place, "'%s' is not an absolute path", conf_quote(word, len).text);
 	/* So that equal directories compare equal. */
@@ -313,7 +323,7 @@ static enum conf_status file_set(const struct conf_entry *entry, const struct co
 	size_t len = strlen(text);
 	char *copy;
 
-	if (text[0] != '/' || text[len - 1] == '/')
+	if (!is_absolute_path(text, len) || text[len - 1] == '/')
 		return conf_refuse(place, "'%s' is not the absolute path of a file",
 			conf_quote(text, len).text);
 	copy = text_copy(text, len);

@@ -300,6 +300,34 @@ static enum parser_status build_write_address(struct build_writer *writer, size_
 	return build_put(writer, key, len);
 }
 
+/* Bridges and names of networks, so that `vm.virbr0` is understood without reading the meta
+ * data. */
+static enum parser_status build_write_label(
+	struct build_writer *writer, const char *label, uint16_t network)
+{
+	struct bytes key = build_key(writer->build, INDEX_KEY_NETWORK, bytes_of_text(label));
+
+	if (key.len < 2)
+		return PARSER_OK;
+	if (!build_reserve_value(&writer->scratch, 2))
+		return PARSER_E_NO_MEMORY;
+	put_u16(writer->scratch.value, network);
+	return build_put(writer, key, 2);
+}
+
+static enum parser_status build_write_networks(struct build_writer *writer)
+{
+	const struct build *build = writer->build;
+	enum parser_status rc = PARSER_OK;
+
+	for (size_t i = 0; i < build->network_count && rc == PARSER_OK; i++) {
+		rc = build_write_label(writer, build->networks[i].bridge, (uint16_t)i);
+		if (rc == PARSER_OK)
+			rc = build_write_label(writer, build->networks[i].name, (uint16_t)i);
+	}
+	return rc;
+}
+
 /* --- The rest ------------------------------------------------------------------------------ */
 
 static enum parser_status build_write_reverse(struct build_writer *writer)
@@ -455,6 +483,8 @@ enum parser_status build_write(struct build *build, int fd)
 		rc = build_write_address(&writer, i);
 	if (rc == PARSER_OK)
 		rc = build_write_reverse(&writer);
+	if (rc == PARSER_OK)
+		rc = build_write_networks(&writer);
 	/* Frees what it holds also after a failure. */
 	if (cdb_make_finish(&writer.cdb) < 0 && rc == PARSER_OK)
 		rc = errno == ENOMEM ? PARSER_E_NO_MEMORY : PARSER_E_IO;

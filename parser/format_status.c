@@ -11,8 +11,8 @@
 
 /** The last second of the year 9999: what is later is no time. */
 #define EXPIRES_UNIX_S_MAX INT64_C(253402300799)
-/** Digits of an integer that the quick reader takes: always fits, never clamped. */
-#define PLAIN_DIGITS_MAX 18
+/** Digits of an integer that we take ourselves: it fits, and json-c would not clamp it. */
+#define DIGITS_MAX 18
 
 static const char *const keys[STATUS_KEY_COUNT] = {
 	[STATUS_ADDRESS] = "ip-address",
@@ -93,22 +93,34 @@ static bool take_text(struct cursor *cursor, struct bytes *out_text)
 	return take(cursor, '"');
 }
 
-static bool take_integer(struct cursor *cursor, int64_t *out_number)
+/** Takes at least one digit, and no more than surely fit. */
+static bool take_digits(struct cursor *cursor, int64_t *out_number)
 {
 	const uint8_t *start = cursor->at;
 	int64_t number = 0;
 
 	for (uint8_t byte = peek(cursor); byte >= '0' && byte <= '9'; byte = peek(cursor)) {
-		if (cursor->at - start == PLAIN_DIGITS_MAX)
+		if (cursor->at - start == DIGITS_MAX)
 			return false;
 		number = number * 10 + (byte - '0');
 		cursor->at++;
 	}
+	if (cursor->at == start)
+		return false;
+	*out_number = number;
+	return true;
+}
+
+static bool take_integer(struct cursor *cursor, int64_t *out_number)
+{
+	const uint8_t *start = cursor->at;
+
+	if (!take_digits(cursor, out_number))
+		return false;
 	/* RFC 8259 section 6: no leading zeros. */
-	if (cursor->at == start || (*start == '0' && cursor->at - start > 1))
+	if (*start == '0' && cursor->at - start > 1)
 		return false;
 	skip_space(cursor);
-	*out_number = number;
 	return true;
 }
 
@@ -201,7 +213,7 @@ static bool judge_expiry(const struct status_value *value, int64_t *out_unix_s)
 		number = value->number;
 		break;
 	case STATUS_TEXT:
-		if (!take_integer(&cursor, &number) || cursor.at != cursor.end)
+		if (!take_digits(&cursor, &number) || cursor.at != cursor.end)
 			return false;
 		break;
 	case STATUS_OTHER:

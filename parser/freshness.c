@@ -1,42 +1,65 @@
 #include "freshness.h"
 
-#include <limits.h>
-
 /* A path that no system call would take cannot have been recorded by us: it counts as changed. */
-static enum source_change compare_recorded(const struct index_source *source)
+static enum source_change compare_recorded(
+	const char *path, size_t len, const struct source_stamp *stamp)
 {
-	char path[PATH_MAX];
-
-	if (source->path.len == 0 || source->path.len >= sizeof(path) ||
-		memchr(source->path.ptr, '\0', source->path.len))
+	if (len == 0 || memchr(path, '\0', len))
 		return SOURCE_CHANGED;
-	memcpy(path, source->path.ptr, source->path.len);
-	path[source->path.len] = '\0';
-	return source_compare(path, &source->stamp);
+	return source_compare(path, stamp);
 }
 
-enum freshness freshness_of(const struct index_meta *meta, size_t *out_source)
+/* The next source. False if the index is corrupt. */
+static bool next_source(struct index_meta_cursor *cursor, char path[INDEX_META_TEXT_SIZE],
+	enum source_change *out_change)
 {
-	enum freshness freshness = FRESHNESS_FRESH;
-	size_t decisive = 0;
+	struct source_stamp stamp;
+	size_t len;
 
-	for (size_t i = 0; i < meta->source_count && freshness != FRESHNESS_STALE; i++) {
-		switch (compare_recorded(&meta->sources[i])) {
+	if (index_meta_next_text(cursor, path, &len) != PARSER_OK ||
+		index_meta_next_stamp(cursor, &stamp) != PARSER_OK)
+		return false;
+	*out_change = compare_recorded(path, len, &stamp);
+	return true;
+}
+
+enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_TEXT_SIZE])
+{
+	char path[INDEX_META_TEXT_SIZE];
+	struct index_meta_cursor cursor;
+	struct index_meta meta;
+	enum source_change change;
+	enum freshness freshness = FRESHNESS_FRESH;
+	size_t len;
+
+	if (out_path)
+		out_path[0] = '\0';
+	if (index_meta_open(index, &cursor, &meta) != PARSER_OK)
+		return FRESHNESS_STALE;
+	for (size_t i = 0; i < meta.zone_count; i++) {
+		if (index_meta_next_text(&cursor, path, &len) != PARSER_OK)
+			return FRESHNESS_STALE;
+	}
+	for (size_t i = 0; i < meta.source_count && freshness != FRESHNESS_STALE; i++) {
+		bool decides = false;
+
+		if (!next_source(&cursor, path, &change))
+			return FRESHNESS_STALE;
+		switch (change) {
 		case SOURCE_SAME:
 		case SOURCE_UNSEEN:
 			break;
 		case SOURCE_RACY:
-			if (freshness == FRESHNESS_FRESH)
-				decisive = i;
+			decides = freshness == FRESHNESS_FRESH;
 			freshness = FRESHNESS_RACY;
 			break;
 		case SOURCE_CHANGED:
+			decides = true;
 			freshness = FRESHNESS_STALE;
-			decisive = i;
 			break;
 		}
+		if (decides && out_path)
+			memcpy(out_path, path, sizeof(path));
 	}
-	if (freshness != FRESHNESS_FRESH && out_source)
-		*out_source = decisive;
 	return freshness;
 }

@@ -6,13 +6,13 @@
 
 enum freshness {
 	FRESHNESS_FRESH,
-	FRESHNESS_STALE, /**< Some source changed, vanished or came. */
+	FRESHNESS_STALE, /**< Some source changed, vanished or came; or the index is corrupt. */
 	FRESHNESS_RACY,  /**< All same, but one was observed within a tick of its last change. */
 };
 
-/** @param out_source position of the source that decided, if not fresh; may be NULL.
- *  A source that this process may not see leaves the index believed: its expiries still bound it.
- */
-enum freshness freshness_of(const struct index_meta *meta, size_t *out_source);
+/** Allocates nothing. A source that this process may not see leaves the index believed: its
+ *  expiries still bound it.
+ *  @param out_path the path of the source that decided, empty if fresh; may be NULL. */
+enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_TEXT_SIZE]);
 
 #endif

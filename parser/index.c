@@ -10,26 +10,47 @@
 /* Slots that are read at once from a file: a lookup rarely needs more. */
 #define INDEX_SLOTS_AT_ONCE 16u
 
-/* Bytes at `offset`: a pointer into the mapping, or copied to `buffer`. NULL if they lie beyond
- * the end or cannot be read. */
-static const uint8_t *index_bytes(
-	const struct index *index, uint64_t offset, size_t len, uint8_t *buffer)
+/* Fills the window from `offset`. False if less than `len` octets come. */
+static bool index_read(const struct index *index, uint32_t offset, size_t len)
 {
+	struct index_window *window = index->window;
 	size_t done = 0;
+
+	/* Header and meta data are asked for one after the other. */
+	window->offset = offset < CDB_HEADER_OCTETS ? 0 : offset;
+	window->len = 0;
+	len += offset - window->offset;
+	while (done < len) {
+		ssize_t got = pread(index->fd, window->octets + done, sizeof(window->octets) - done,
+			(off_t)(window->offset + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		done += (size_t)got;
+	}
+	window->len = (uint32_t)done;
+	return true;
+}
+
+const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t len, uint8_t *buffer)
+{
+	const struct index_window *window = index->window;
 
 	if (offset > index->size || len > index->size - offset)
 		return NULL;
 	if (index->map)
 		return index->map + offset;
-	while (done < len) {
-		ssize_t got = pread(index->fd, buffer + done, len - done, (off_t)(offset + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
+	if (offset < window->offset || len > window->len ||
+		offset - window->offset > window->len - len) {
+		if (len > sizeof(window->octets) - CDB_HEADER_OCTETS ||
+			!index_read(index, (uint32_t)offset, len))
 			return NULL;
-		done += (size_t)got;
 	}
+	if (!buffer)
+		return window->octets + (offset - window->offset);
+	memcpy(buffer, window->octets + (offset - window->offset), len);
 	return buffer;
 }
 
@@ -41,7 +62,7 @@ enum parser_status index_init_memory(struct index *index, const uint8_t *map, si
 	return PARSER_OK;
 }
 
-enum parser_status index_init_fd(struct index *index, int fd)
+enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window)
 {
 	struct stat st;
 
@@ -49,7 +70,8 @@ enum parser_status index_init_fd(struct index *index, int fd)
 		return PARSER_E_IO;
 	if (st.st_size < (off_t)CDB_HEADER_OCTETS || st.st_size > (off_t)INDEX_FILE_OCTETS_MAX)
 		return PARSER_E_CORRUPT;
-	*index = (struct index){.map = NULL, .fd = fd, .size = (uint32_t)st.st_size};
+	window->len = 0;
+	*index = (struct index){.fd = fd, .size = (uint32_t)st.st_size, .window = window};
 	return PARSER_OK;
 }
 
@@ -67,8 +89,7 @@ static uint32_t index_hash(uint8_t kind, struct bytes key)
 static enum index_match index_compare(const struct index *index, uint32_t position, uint8_t kind,
 	struct bytes key, struct index_value *out_value)
 {
-	uint8_t buffer[CDB_RECORD_HEADER_OCTETS + 1 + INDEX_KEY_OCTETS_MAX];
-	const uint8_t *record = index_bytes(index, position, CDB_RECORD_HEADER_OCTETS, buffer);
+	const uint8_t *record = index_bytes(index, position, CDB_RECORD_HEADER_OCTETS, NULL);
 	uint64_t value_at;
 	uint32_t value_len;
 
@@ -77,7 +98,7 @@ static enum index_match index_compare(const struct index *index, uint32_t positi
 	value_len = get_u32(record + 4);
 	if (get_u32(record) != key.len + 1)
 		return INDEX_ABSENT;
-	record = index_bytes(index, position, CDB_RECORD_HEADER_OCTETS + 1 + key.len, buffer);
+	record = index_bytes(index, position, CDB_RECORD_HEADER_OCTETS + 1 + key.len, NULL);
 	if (!record)
 		return INDEX_CORRUPT;
 	if (record[CDB_RECORD_HEADER_OCTETS] != kind ||
@@ -95,7 +116,7 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 {
 	uint8_t buffer[INDEX_SLOTS_AT_ONCE * CDB_SLOT_OCTETS];
 	uint32_t hash = index_hash((uint8_t)kind, key);
-	const uint8_t *octets = index_bytes(index, (hash & 0xff) * 8u, 8, buffer);
+	const uint8_t *octets = index_bytes(index, (hash & 0xff) * 8u, 8, NULL);
 	uint32_t table;
 	uint32_t slots;
 	uint32_t slot;
@@ -142,14 +163,13 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 enum parser_status index_record_at(
 	const struct index_value *value, size_t position, struct index_record *out_record)
 {
-	uint8_t buffer[INDEX_RECORD_OCTETS];
 	const uint8_t *octets;
 	uint16_t flags;
 
 	if (position >= index_record_count(value))
 		return PARSER_E_CORRUPT;
 	octets = index_bytes(value->index, value->offset + position * INDEX_RECORD_OCTETS,
-		INDEX_RECORD_OCTETS, buffer);
+		INDEX_RECORD_OCTETS, NULL);
 	if (!octets)
 		return PARSER_E_IO;
 	if (octets[1] > INDEX_KIND_NODE ||
@@ -212,8 +232,7 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
 /* The first hash table stands right behind the last record. */
 static enum parser_status index_records_end(const struct index *index, uint32_t *out_end)
 {
-	uint8_t buffer[CDB_HEADER_OCTETS];
-	const uint8_t *header = index_bytes(index, 0, CDB_HEADER_OCTETS, buffer);
+	const uint8_t *header = index_bytes(index, 0, CDB_HEADER_OCTETS, NULL);
 	uint32_t end = index->size;
 
 	if (!header)
@@ -232,7 +251,6 @@ enum parser_status index_entry_next(const struct index *index, uint32_t *offset,
 	uint8_t buffer[INDEX_KEY_OCTETS_MAX + 1], enum index_key_kind *out_kind,
 	struct bytes *out_key, struct index_value *out_value)
 {
-	uint8_t header_buffer[CDB_RECORD_HEADER_OCTETS];
 	uint32_t at = *offset ? *offset : CDB_HEADER_OCTETS;
 	const uint8_t *octets;
 	uint32_t key_len;
@@ -244,7 +262,7 @@ enum parser_status index_entry_next(const struct index *index, uint32_t *offset,
 		return rc;
 	if (at >= end)
 		return PARSER_E_ABSENT;
-	octets = index_bytes(index, at, CDB_RECORD_HEADER_OCTETS, header_buffer);
+	octets = index_bytes(index, at, CDB_RECORD_HEADER_OCTETS, NULL);
 	if (!octets)
 		return PARSER_E_IO;
 	key_len = get_u32(octets);
@@ -261,4 +279,16 @@ enum parser_status index_entry_next(const struct index *index, uint32_t *offset,
 	*out_value = (struct index_value){index, at + key_len, value_len};
 	*offset = at + key_len + value_len;
 	return PARSER_OK;
+}
+
+uint16_t index_network(const struct index *index, struct bytes label)
+{
+	struct index_value value;
+	const uint8_t *octets;
+
+	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND ||
+		value.len != 2)
+		return INDEX_NETWORK_NONE;
+	octets = index_bytes(index, value.offset, 2, NULL);
+	return octets ? get_u16(octets) : INDEX_NETWORK_NONE;
 }

@@ -11,6 +11,7 @@
  *  | `n` name                   | records of the merged view, of all kinds; see view.h          |
  *  | `a` 4 or 16 octets         | names of that address, best first                            |
  *  | `r` 3 or 8 octets          | empty: this /24 or /64 holds an address that we know         |
+ *  | `w` bridge or network name | its number, two octets                                       |
  *  | `m`                        | version, zones, networks, sources; see struct index_meta      |
  *
  *  Expiry is judged by the caller when a question is answered, never when the index is built.
@@ -44,6 +45,7 @@ enum index_key_kind {
 	INDEX_KEY_NAME = 'n',
 	INDEX_KEY_ADDRESS = 'a',
 	INDEX_KEY_REVERSE = 'r',
+	INDEX_KEY_NETWORK = 'w',
 	INDEX_KEY_META = 'm',
 };
 
@@ -123,11 +125,22 @@ struct index_meta {
 	uint8_t *storage; /**< Owned: what all views point into. */
 };
 
+/** One page: header and meta data of a small index come with the first read. */
+#define INDEX_WINDOW_OCTETS 4096u
+
+/** The part of a file that was read last. */
+struct index_window {
+	uint32_t offset;
+	uint32_t len;
+	uint8_t octets[INDEX_WINDOW_OCTETS];
+};
+
 /** An opened index. Its struct is public so that it may live on a stack; its fields are not. */
 struct index {
 	const uint8_t *map; /**< NULL if read by descriptor. */
 	int fd;             /**< -1 if mapped. */
 	uint32_t size;
+	struct index_window *window; /**< Borrowed; NULL if mapped. */
 };
 
 /** A value: where it lies. */
@@ -149,8 +162,10 @@ enum index_match {
  *  @return PARSER_OK, or PARSER_E_CORRUPT if it is no cdb. */
 enum parser_status index_init_memory(struct index *index, const uint8_t *map, size_t size);
 
-/** Reads by pread() from `fd`, which stays the caller's. Never maps, never allocates. */
-enum parser_status index_init_fd(struct index *index, int fd);
+/** Reads by pread() from `fd` through `window`; both stay the caller's. Never maps, never
+ *  allocates.
+ *  @return PARSER_OK, PARSER_E_CORRUPT if it is no cdb, PARSER_E_IO. */
+enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window);
 
 /** Finds a key. `key` must be in lower case already if it is a name.
  *  @param key at most INDEX_KEY_OCTETS_MAX octets; longer ones are absent.
@@ -185,6 +200,34 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
  */
 enum parser_status index_meta_init(struct index_meta *meta, const struct index *index);
 void index_meta_done(struct index_meta *meta);
+
+/** Reads `m` piece by piece, without allocating: zones, then sources, then networks. */
+struct index_meta_cursor {
+	const struct index *index;
+	uint32_t offset;
+	uint32_t end;
+};
+
+/** Longest text in `m`, with a NUL: a path (PATH_MAX). */
+#define INDEX_META_TEXT_SIZE 4096u
+
+/** @param out_meta its numbers and counts are set, nothing else; index_meta_done() not needed.
+ *  @return PARSER_OK, PARSER_E_CORRUPT (also for another version), PARSER_E_IO. */
+enum parser_status index_meta_open(const struct index *index, struct index_meta_cursor *out_cursor,
+	struct index_meta *out_meta);
+
+/** The next text: a zone; the path of a source; bridge, then name of a network.
+ *  @param out_text NUL-terminated (so long as it holds no NUL itself). */
+enum parser_status index_meta_next_text(
+	struct index_meta_cursor *cursor, char out_text[INDEX_META_TEXT_SIZE], size_t *out_len);
+
+/** What follows the path of a source. */
+enum parser_status index_meta_next_stamp(
+	struct index_meta_cursor *cursor, struct source_stamp *out_stamp);
+
+/** The number of the network whose bridge or name is `label` (lower case), or
+ *  INDEX_NETWORK_NONE. */
+uint16_t index_network(const struct index *index, struct bytes label);
 
 /** Walks all keys in the order they were written (sequential, for listings).
  *  @param offset 0 at first; moved on by each call.

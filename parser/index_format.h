@@ -3,6 +3,7 @@
 #define PARSER_INDEX_FORMAT_H
 
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -66,5 +67,12 @@ static inline void put_u64(uint8_t *octets, uint64_t value)
 	value = htole64(value);
 	memcpy(octets, &value, sizeof(value));
 }
+
+struct index;
+
+/** `len` octets at `offset`. In the mapping, or in the window until the next read; with `buffer`,
+ *  what was read through the window is copied there.
+ *  @return NULL if they lie beyond the end or cannot be read. */
+const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t len, uint8_t *buffer);
 
 #endif

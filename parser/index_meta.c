@@ -1,7 +1,5 @@
 /* The value of `m`, both ways. */
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "index.h"
 #include "index_format.h"
@@ -11,106 +9,150 @@
 #define META_HEADER_OCTETS 26u
 /* state 1, device 8, inode 8, size 8, mtime 8, observed 8. */
 #define META_STAMP_OCTETS 41u
+/* Well below what the window holds at any offset. */
+#define META_PIECE_OCTETS 1024u
 
-struct meta_cursor {
-	const uint8_t *ptr;
-	size_t left;
-	bool broken;
-};
-
-static const uint8_t *meta_take(struct meta_cursor *cursor, size_t len)
+enum parser_status index_meta_open(const struct index *index, struct index_meta_cursor *out_cursor,
+	struct index_meta *out_meta)
 {
-	const uint8_t *taken = cursor->ptr;
+	/* The builder writes `m` first, so that it comes with the header in one read. */
+	const uint8_t *octets = index_bytes(
+		index, CDB_HEADER_OCTETS, CDB_RECORD_HEADER_OCTETS + 1 + META_HEADER_OCTETS, NULL);
+	uint32_t value_at = CDB_HEADER_OCTETS + CDB_RECORD_HEADER_OCTETS + 1;
+	uint32_t value_len;
 
-	if (cursor->broken || len > cursor->left) {
-		cursor->broken = true;
+	if (!octets)
+		return PARSER_E_CORRUPT;
+	value_len = get_u32(octets + 4);
+	if (get_u32(octets) != 1 || octets[CDB_RECORD_HEADER_OCTETS] != INDEX_KEY_META ||
+		value_len < META_HEADER_OCTETS || value_len > index->size - value_at)
+		return PARSER_E_CORRUPT;
+	octets += CDB_RECORD_HEADER_OCTETS + 1;
+	if (get_u32(octets) != INDEX_VERSION || get_u16(octets + 20) == 0)
+		return PARSER_E_CORRUPT;
+	*out_meta = (struct index_meta){
+		.version = INDEX_VERSION,
+		.built_unix_ns = (int64_t)get_u64(octets + 4),
+		.ttl_s = get_u32(octets + 12),
+		.negative_ttl_s = get_u32(octets + 16),
+		.zone_count = get_u16(octets + 20),
+		.network_count = get_u16(octets + 22),
+		.source_count = get_u16(octets + 24),
+	};
+	*out_cursor = (struct index_meta_cursor){
+		index, value_at + META_HEADER_OCTETS, value_at + value_len};
+	return PARSER_OK;
+}
+
+/* The next `len` octets, until the next read; NULL beyond the end. */
+static const uint8_t *meta_take(struct index_meta_cursor *cursor, size_t len)
+{
+	const uint8_t *octets;
+
+	if (len > cursor->end - cursor->offset)
 		return NULL;
-	}
-	cursor->ptr += len;
-	cursor->left -= len;
-	return taken;
+	octets = index_bytes(cursor->index, cursor->offset, len, NULL);
+	cursor->offset += (uint32_t)len;
+	return octets;
 }
 
-static struct bytes meta_take_text(struct meta_cursor *cursor)
+enum parser_status index_meta_next_text(
+	struct index_meta_cursor *cursor, char out_text[INDEX_META_TEXT_SIZE], size_t *out_len)
 {
-	const uint8_t *len = meta_take(cursor, 2);
-	struct bytes text = {NULL, 0};
+	const uint8_t *octets = meta_take(cursor, 2);
+	size_t len = octets ? get_u16(octets) : 0;
+	size_t done = 0;
 
-	if (!len)
-		return text;
-	text.len = get_u16(len);
-	text.ptr = meta_take(cursor, text.len);
-	return text;
+	if (!octets || len >= INDEX_META_TEXT_SIZE)
+		return PARSER_E_CORRUPT;
+	/* In pieces that fit the window. */
+	while (done < len) {
+		size_t piece = len - done < META_PIECE_OCTETS ? len - done : META_PIECE_OCTETS;
+
+		octets = meta_take(cursor, piece);
+		if (!octets)
+			return PARSER_E_CORRUPT;
+		memcpy(out_text + done, octets, piece);
+		done += piece;
+	}
+	out_text[len] = '\0';
+	*out_len = len;
+	return PARSER_OK;
 }
 
-static void meta_take_stamp(struct meta_cursor *cursor, struct source_stamp *stamp)
+enum parser_status index_meta_next_stamp(
+	struct index_meta_cursor *cursor, struct source_stamp *out_stamp)
 {
 	const uint8_t *octets = meta_take(cursor, META_STAMP_OCTETS);
 
-	if (!octets)
-		return;
-	if (octets[0] > SOURCE_OTHER)
-		cursor->broken = true;
-	stamp->state = (enum source_state)octets[0];
-	stamp->device = get_u64(octets + 1);
-	stamp->inode = get_u64(octets + 9);
-	stamp->size = get_u64(octets + 17);
-	stamp->mtime_ns = (int64_t)get_u64(octets + 25);
-	stamp->observed_ns = (int64_t)get_u64(octets + 33);
+	if (!octets || octets[0] > SOURCE_OTHER)
+		return PARSER_E_CORRUPT;
+	*out_stamp = (struct source_stamp){
+		.state = (enum source_state)octets[0],
+		.device = get_u64(octets + 1),
+		.inode = get_u64(octets + 9),
+		.size = get_u64(octets + 17),
+		.mtime_ns = (int64_t)get_u64(octets + 25),
+		.observed_ns = (int64_t)get_u64(octets + 33),
+	};
+	return PARSER_OK;
 }
 
-static enum parser_status meta_decode(struct index_meta *meta, struct meta_cursor *cursor)
+/* Copies the next text into the storage behind `*used`. */
+static enum parser_status meta_store_text(struct index_meta_cursor *cursor, struct index_meta *meta,
+	size_t *used, struct bytes *out_text)
 {
-	const uint8_t *header = meta_take(cursor, META_HEADER_OCTETS);
+	char text[INDEX_META_TEXT_SIZE];
+	size_t len;
+	enum parser_status rc = index_meta_next_text(cursor, text, &len);
 
-	if (!header || get_u32(header) != INDEX_VERSION)
-		return PARSER_E_CORRUPT;
-	meta->version = get_u32(header);
-	meta->built_unix_ns = (int64_t)get_u64(header + 4);
-	meta->ttl_s = get_u32(header + 12);
-	meta->negative_ttl_s = get_u32(header + 16);
-	meta->zone_count = get_u16(header + 20);
-	meta->network_count = get_u16(header + 22);
-	meta->source_count = get_u16(header + 24);
-	meta->zones = calloc(meta->zone_count + 1, sizeof(*meta->zones));
-	meta->networks = calloc(meta->network_count + 1, sizeof(*meta->networks));
-	meta->sources = calloc(meta->source_count + 1, sizeof(*meta->sources));
-	if (!meta->zones || !meta->networks || !meta->sources)
-		return PARSER_E_NO_MEMORY;
-	for (size_t i = 0; i < meta->zone_count; i++)
-		meta->zones[i] = meta_take_text(cursor);
-	for (size_t i = 0; i < meta->network_count; i++) {
-		meta->networks[i].bridge = meta_take_text(cursor);
-		meta->networks[i].name = meta_take_text(cursor);
+	if (rc != PARSER_OK)
+		return rc;
+	/* All texts together are shorter than the value that they come from. */
+	memcpy(meta->storage + *used, text, len);
+	*out_text = (struct bytes){meta->storage + *used, len};
+	*used += len;
+	return PARSER_OK;
+}
+
+static enum parser_status meta_store_all(struct index_meta_cursor *cursor, struct index_meta *meta)
+{
+	enum parser_status rc = PARSER_OK;
+	size_t used = 0;
+
+	for (size_t i = 0; i < meta->zone_count && rc == PARSER_OK; i++)
+		rc = meta_store_text(cursor, meta, &used, &meta->zones[i]);
+	for (size_t i = 0; i < meta->source_count && rc == PARSER_OK; i++) {
+		rc = meta_store_text(cursor, meta, &used, &meta->sources[i].path);
+		if (rc == PARSER_OK)
+			rc = index_meta_next_stamp(cursor, &meta->sources[i].stamp);
 	}
-	for (size_t i = 0; i < meta->source_count; i++) {
-		meta->sources[i].path = meta_take_text(cursor);
-		meta_take_stamp(cursor, &meta->sources[i].stamp);
+	for (size_t i = 0; i < meta->network_count && rc == PARSER_OK; i++) {
+		rc = meta_store_text(cursor, meta, &used, &meta->networks[i].bridge);
+		if (rc == PARSER_OK)
+			rc = meta_store_text(cursor, meta, &used, &meta->networks[i].name);
 	}
-	return cursor->broken || cursor->left || meta->zone_count == 0 ? PARSER_E_CORRUPT
-								       : PARSER_OK;
+	if (rc == PARSER_OK && cursor->offset != cursor->end)
+		rc = PARSER_E_CORRUPT;
+	return rc;
 }
 
 enum parser_status index_meta_init(struct index_meta *meta, const struct index *index)
 {
-	struct index_meta fresh = {0};
-	struct index_value value;
-	struct meta_cursor cursor = {0};
-	enum parser_status rc = PARSER_E_CORRUPT;
+	struct index_meta fresh;
+	struct index_meta_cursor cursor;
+	enum parser_status rc = index_meta_open(index, &cursor, &fresh);
 
-	if (index_find(index, INDEX_KEY_META, (struct bytes){NULL, 0}, &value) != INDEX_FOUND)
-		return PARSER_E_CORRUPT;
-	fresh.storage = malloc(value.len + 1u);
-	if (!fresh.storage)
-		return PARSER_E_NO_MEMORY;
-	if (index->map)
-		memcpy(fresh.storage, index->map + value.offset, value.len);
-	else if (pread(index->fd, fresh.storage, value.len, value.offset) != (ssize_t)value.len)
-		rc = PARSER_E_IO;
-	if (rc != PARSER_E_IO) {
-		cursor = (struct meta_cursor){fresh.storage, value.len, false};
-		rc = meta_decode(&fresh, &cursor);
-	}
+	if (rc != PARSER_OK)
+		return rc;
+	fresh.storage = malloc(cursor.end - cursor.offset + 1u);
+	fresh.zones = calloc(fresh.zone_count + 1, sizeof(*fresh.zones));
+	fresh.networks = calloc(fresh.network_count + 1, sizeof(*fresh.networks));
+	fresh.sources = calloc(fresh.source_count + 1, sizeof(*fresh.sources));
+	if (fresh.storage && fresh.zones && fresh.networks && fresh.sources)
+		rc = meta_store_all(&cursor, &fresh);
+	else
+		rc = PARSER_E_NO_MEMORY;
 	if (rc == PARSER_OK)
 		*meta = fresh;
 	else
@@ -183,13 +225,13 @@ enum parser_status index_meta_encode(
 	out = octets + META_HEADER_OCTETS;
 	for (size_t i = 0; i < meta->zone_count; i++)
 		out = meta_put_text(out, meta->zones[i]);
-	for (size_t i = 0; i < meta->network_count; i++) {
-		out = meta_put_text(out, meta->networks[i].bridge);
-		out = meta_put_text(out, meta->networks[i].name);
-	}
 	for (size_t i = 0; i < meta->source_count; i++) {
 		out = meta_put_text(out, meta->sources[i].path);
 		out = meta_put_stamp(out, &meta->sources[i].stamp);
+	}
+	for (size_t i = 0; i < meta->network_count; i++) {
+		out = meta_put_text(out, meta->networks[i].bridge);
+		out = meta_put_text(out, meta->networks[i].name);
 	}
 	*out_octets = octets;
 	*out_len = len;

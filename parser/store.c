@@ -14,7 +14,8 @@
 #define STORE_READ_TRIES 4
 #define STORE_LIST_TRIES 4
 /* A program that rewrites a file in place empties it and fills it again, and for a line-based
- * format every part in between is a valid file. It has done so within this time, or it is dead. */
+ * format every part in between is a valid file. It has done so when the file looks the same for
+ * this long. */
 #define STORE_REWRITE_NS INT64_C(10000000)
 
 /* Copies of the records of one file, and one block with the bytes that they view. */
@@ -39,7 +40,8 @@ struct entry {
 	struct store_file file; /* First, so that a file is its entry. */
 	char *path;             /* The name is its end. */
 	enum entry_state state;
-	bool listed;
+	struct source_stamp pending; /* A file only while a change in place is waited out. */
+	bool listed;                 /* Only while its directory is listed. */
 	bool unsettled;
 	struct content content;
 	enum parser_status failure; /* As last reported. */
@@ -73,7 +75,7 @@ struct pass {
 /* What came of one attempt to read a file. */
 enum look_verdict {
 	LOOK_UNCHANGED,
-	LOOK_TOO_EARLY, /* Being rewritten in place, or just has been. */
+	LOOK_TOO_EARLY, /* It is being rewritten in place, or just was. */
 	LOOK_GOOD,
 	LOOK_BAD,
 	LOOK_TORN,
@@ -323,20 +325,27 @@ out:
 	return verdict;
 }
 
-/* True if the file that we know was changed in place a moment ago. In both directions, because a
- * kernel with fine-grained time stamps is ahead of the coarse clock. What comes by rename is
- * another inode and complete. */
-static bool is_too_early(const struct entry *entry, const struct source_stamp *now)
+/* False if the file that we know was changed in place, and has not looked the same for a while
+ * since. A glance at its time of change would not do: while the kernel truncates, the size is the
+ * new one and the time still the old. What comes by rename is another inode and complete. */
+static bool is_at_rest(struct entry *entry, const struct source_stamp *now)
 {
 	const struct source_stamp *known = &entry->file.stamp;
+	const struct source_stamp *since =
+		entry->pending.state == SOURCE_FILE ? &entry->pending : known;
 
-	return entry->state != ENTRY_NEW && known->state == SOURCE_FILE &&
-	       known->device == now->device && known->inode == now->inode &&
-	       now->mtime_ns > now->observed_ns - STORE_REWRITE_NS &&
-	       now->mtime_ns < now->observed_ns + STORE_REWRITE_NS;
+	if (entry->state == ENTRY_NEW || known->state != SOURCE_FILE ||
+		known->device != now->device || known->inode != now->inode)
+		return true;
+	/* Also after the clock was set back: it may take long to catch up. */
+	if (!source_stamp_same(since, now) || now->observed_ns < since->observed_ns) {
+		entry->pending = *now;
+		return false;
+	}
+	return now->observed_ns - since->observed_ns >= STORE_REWRITE_NS;
 }
 
-static enum look_verdict look_at(const struct entry *entry, int fd, struct look *look)
+static enum look_verdict look_at(struct entry *entry, int fd, struct look *look)
 {
 	const struct source_stamp *known = &entry->file.stamp;
 	struct stat st;
@@ -349,7 +358,7 @@ static enum look_verdict look_at(const struct entry *entry, int fd, struct look 
 	if (entry->state == ENTRY_READ && source_stamp_same(known, &look->stamp) &&
 		!source_stamp_is_racy(known))
 		return LOOK_UNCHANGED;
-	if (is_too_early(entry, &look->stamp))
+	if (!is_at_rest(entry, &look->stamp))
 		return LOOK_TOO_EARLY;
 	if (look->stamp.size > FORMAT_FILE_OCTETS_MAX) {
 		look->status = PARSER_E_LIMIT;
@@ -359,8 +368,7 @@ static enum look_verdict look_at(const struct entry *entry, int fd, struct look 
 }
 
 /* One attempt. O_NONBLOCK, because a FIFO without a writer would hold us forever. */
-static enum look_verdict look_once(
-	const struct pass *pass, const struct entry *entry, struct look *look)
+static enum look_verdict look_once(const struct pass *pass, struct entry *entry, struct look *look)
 {
 	enum look_verdict verdict;
 	int fd = openat(pass->fd, entry->file.name,
@@ -422,6 +430,7 @@ static enum parser_status entry_settle(const struct pass *pass, struct entry *en
 {
 	switch (verdict) {
 	case LOOK_UNCHANGED:
+		entry->pending.state = SOURCE_ABSENT;
 		entry->unsettled = false;
 		return PARSER_OK;
 	case LOOK_TOO_EARLY:
@@ -449,6 +458,7 @@ static enum parser_status entry_settle(const struct pass *pass, struct entry *en
 		entry->state = ENTRY_UNREAD;
 		break;
 	}
+	entry->pending = (struct source_stamp){.state = SOURCE_ABSENT};
 	entry->file.stamp = seen->stamp;
 	entry->unsettled = verdict == LOOK_TORN || source_stamp_is_racy(&seen->stamp);
 	return PARSER_OK;

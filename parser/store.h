@@ -2,10 +2,10 @@
  * records.
  *
  *  Owns copies of all records. A refresh reads only files whose stamp changed; a file that is
- *  torn, corrupt, unreadable or too large keeps the records of its last good content. One that was
- *  rewritten in place is read when 10 ms have passed since, because it may be half of it; until
- * then the store is unsettled. Used by one thread at a time. Knows nothing of the index that is
- * built from it. */
+ *  torn, corrupt, unreadable or too large keeps the records of its last good content. A known file
+ *  that is rewritten in place may be half of it, so it is read when it has looked the same for 10
+ * ms; until then the store is unsettled. What comes by rename is read at once. Used by one thread
+ * at a time. Knows nothing of the index that is built from it. */
 #ifndef PARSER_STORE_H
 #define PARSER_STORE_H
 
@@ -74,8 +74,8 @@ enum parser_status store_refresh(struct store *store, store_event_sink sink, voi
 /** The directories, in the order given to store_new(). Valid until the next refresh. */
 const struct store_directory *store_directories(const struct store *store, size_t *out_count);
 
-/** True if some file or directory was caught in the middle of a change (torn, racy, or rewritten in
- *  place a moment ago): refresh again after 10 ms. */
+/** True if some file or directory was caught in the middle of a change (torn, racy, or
+ *  rewritten in place a moment ago): refresh again after 10 ms. */
 bool store_is_unsettled(const struct store *store);
 
 #endif

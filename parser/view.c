@@ -3,18 +3,6 @@
 /* Ranks beyond every kind that has addresses. */
 #define VIEW_RANK_NODE INDEX_KIND_NODE
 
-uint16_t view_network(const struct index_meta *meta, struct bytes label)
-{
-	if (label.len == 0)
-		return INDEX_NETWORK_NONE;
-	for (size_t i = 0; i < meta->network_count; i++) {
-		if (bytes_equal(meta->networks[i].bridge, label) ||
-			bytes_equal(meta->networks[i].name, label))
-			return (uint16_t)i;
-	}
-	return INDEX_NETWORK_NONE;
-}
-
 /* Which kinds stand together: a reservation is a static entry. */
 static uint8_t view_rank(enum index_kind kind)
 {
@@ -53,8 +41,8 @@ static enum index_match view_choose(struct view *view, int64_t now_unix_s)
 }
 
 /* `head.network`, for a network whose label may hold dots itself (`br0.100`). */
-static enum index_match view_find_on_network(const struct index *index,
-	const struct index_meta *meta, struct bytes name, int64_t now_unix_s, struct view *out_view)
+static enum index_match view_find_on_network(const struct index *index, enum index_key_kind kind,
+	struct bytes name, int64_t now_unix_s, struct view *out_view)
 {
 	for (size_t i = name.len; i > 1; i--) {
 		struct bytes label = {name.ptr + i, name.len - i};
@@ -63,11 +51,10 @@ static enum index_match view_find_on_network(const struct index *index,
 
 		if (name.ptr[i - 1] != '.')
 			continue;
-		view.network = view_network(meta, label);
+		view.network = index_network(index, label);
 		if (view.network == INDEX_NETWORK_NONE)
 			continue;
-		match = index_find(
-			index, INDEX_KEY_NAME, (struct bytes){name.ptr, i - 1}, &view.value);
+		match = index_find(index, kind, (struct bytes){name.ptr, i - 1}, &view.value);
 		if (match == INDEX_FOUND)
 			match = view_choose(&view, now_unix_s);
 		if (match == INDEX_NODATA)
@@ -78,11 +65,11 @@ static enum index_match view_find_on_network(const struct index *index,
 	return INDEX_ABSENT;
 }
 
-enum index_match view_find(const struct index *index, const struct index_meta *meta,
-	struct bytes name, int64_t now_unix_s, struct view *out_view)
+enum index_match view_find(const struct index *index, enum index_key_kind kind, struct bytes name,
+	int64_t now_unix_s, struct view *out_view)
 {
 	struct view literal = {.network = INDEX_NETWORK_NONE};
-	enum index_match match = index_find(index, INDEX_KEY_NAME, name, &literal.value);
+	enum index_match match = index_find(index, kind, name, &literal.value);
 	enum index_match on_network;
 
 	if (match == INDEX_FOUND)
@@ -91,7 +78,7 @@ enum index_match view_find(const struct index *index, const struct index_meta *m
 	if (match == INDEX_CORRUPT || (match == INDEX_NODATA && literal.rank != VIEW_RANK_NODE))
 		return match;
 	/* An empty non-terminal of that name keeps it alive, no more. */
-	on_network = view_find_on_network(index, meta, name, now_unix_s, out_view);
+	on_network = view_find_on_network(index, kind, name, now_unix_s, out_view);
 	return on_network == INDEX_ABSENT ? match : on_network;
 }
 

@@ -18,16 +18,14 @@ struct view {
 	bool exists;      /**< Something of it is alive: NODATA rather than ABSENT. */
 };
 
-/** Position of the network whose bridge or name is `label` (lower case), or INDEX_NETWORK_NONE. */
-uint16_t view_network(const struct index_meta *meta, struct bytes label);
-
 /** Looks a name up.
- *  @param meta the index's own.
+ *  @param kind INDEX_KEY_NAME for the merged view; INDEX_KEY_HOSTNAME or INDEX_KEY_GUEST for that
+ *  kind of name alone.
  *  @param name lower case, without the zone, no trailing dot; not empty (the apex always exists).
  *  @return INDEX_NODATA if the name exists in that second (view_next() then tells the
  *  addresses), INDEX_ABSENT, INDEX_CORRUPT. */
-enum index_match view_find(const struct index *index, const struct index_meta *meta,
-	struct bytes name, int64_t now_unix_s, struct view *out_view);
+enum index_match view_find(const struct index *index, enum index_key_kind kind, struct bytes name,
+	int64_t now_unix_s, struct view *out_view);
 
 /** The next living record of the name with an address of `family` (ADDRESS_NONE: any family), the
  *  one that expires last first; no address comes twice.

@@ -1,1 +1,481 @@
 #include "server/daemon.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <uv.h>
+
+#include "server/listener_tcp.h"
+#include "server/listener_udp.h"
+#include "server/log.h"
+#include "server/notify.h"
+#include "server/privileges.h"
+#include "server/rebuild.h"
+#include "server/sockets.h"
+#include "server/watch.h"
+
+/* Connections and the files of builds; a hard limit of a million is no reason to ask for it. */
+#define DAEMON_DESCRIPTORS_MAX 65536
+
+/* A line of the log or of the status; lists that are longer are cut. */
+#define DAEMON_TEXT_SIZE 512
+
+enum daemon_signal { DAEMON_SIGNAL_TERM, DAEMON_SIGNAL_INT, DAEMON_SIGNAL_HUP, DAEMON_SIGNALS };
+
+struct daemon_listener {
+	struct listener_udp *udp; /* One of the two. */
+	struct listener_tcp *tcp;
+};
+
+struct daemon {
+	uv_loop_t loop;
+	uv_signal_t signals[DAEMON_SIGNALS];
+	uv_timer_t watchdog;
+	const char *conf_path;
+	struct notify notify;
+	struct sockets sockets;
+	struct daemon_listener *listeners; /* One for each socket. */
+	struct listener_ops ops;
+	struct rebuild *rebuild;
+	struct watch *watch;
+	struct zone *zone; /* What answers come from. */
+	size_t names;      /* In `zone`. */
+	bool is_ready;     /* READY=1 was sent. */
+	bool is_stopping;
+	bool is_dumb; /* The last self query failed. */
+};
+
+/* Configuration ----------------------------------------------------------------------------- */
+
+enum cmd_exit daemon_load_conf(const char *conf_path, struct snapshot_conf **out_conf)
+{
+	const char *path = conf_path ? conf_path : LEASEDNS_CONF_FILE;
+	struct snapshot_conf *conf = calloc(1, sizeof(*conf));
+	struct conf_error error = {0};
+	enum conf_status status;
+
+	status = conf ? snapshot_conf_load(conf_path, conf, &error) : CONF_E_NO_MEMORY;
+	if (status == CONF_OK) {
+		*out_conf = conf;
+		return CMD_EXIT_OK;
+	}
+	free(conf);
+	if (error.line > 0)
+		log_error("%s:%u: %s", path, error.line, error.message);
+	else
+		log_error("%s: %s", path,
+			error.message[0] != '\0' ? error.message : conf_strerror(status));
+	return status == CONF_E_NO_MEMORY ? CMD_EXIT_FAILED : CMD_EXIT_USAGE;
+}
+
+static bool daemon_same_listen(const struct conf *a, const struct conf *b)
+{
+	if (a->listen_count != b->listen_count)
+		return false;
+	for (size_t i = 0; i < a->listen_count; i++) {
+		if (!sockets_endpoint_equal(&a->listen[i], &b->listen[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Sockets stay as they are, so `listen` does too. False if memory is short. */
+static bool daemon_keep_listen(const struct conf *old, struct conf *fresh)
+{
+	struct conf_endpoint *listen;
+
+	if (daemon_same_listen(old, fresh))
+		return true;
+	listen = calloc(old->listen_count, sizeof(*listen));
+	if (!listen)
+		return false;
+	memcpy(listen, old->listen, old->listen_count * sizeof(*listen));
+	free(fresh->listen);
+	fresh->listen = listen;
+	fresh->listen_count = old->listen_count;
+	log_warning("[server] listen: a reload cannot change it; restart leasedns to listen "
+		    "elsewhere. All other settings are in force");
+	return true;
+}
+
+/* Texts ------------------------------------------------------------------------------------- */
+
+/* Appends ", item" to a list, or "item" if it is the first. */
+static void daemon_list_add(char text[DAEMON_TEXT_SIZE], const char *item)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, DAEMON_TEXT_SIZE - len, "%s%s", len > 0 ? ", " : "", item);
+}
+
+static const char *daemon_endpoints_text(const struct daemon *daemon, char text[DAEMON_TEXT_SIZE])
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < daemon->sockets.count; i++) {
+		const struct sockets_socket *socket = &daemon->sockets.sockets[i];
+		char endpoint[SOCKETS_TEXT_SIZE];
+		bool is_known = false;
+
+		/* The same place for UDP and TCP is one place. */
+		for (size_t j = 0; j < i; j++)
+			is_known |= sockets_endpoint_equal(
+				&daemon->sockets.sockets[j].endpoint, &socket->endpoint);
+		if (!is_known)
+			daemon_list_add(text, sockets_endpoint_format(&socket->endpoint, endpoint));
+	}
+	return text;
+}
+
+static const char *daemon_words_text(char *const *words, size_t count, char text[DAEMON_TEXT_SIZE])
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		daemon_list_add(text, words[i]);
+	return text;
+}
+
+static void daemon_log_start(const struct daemon *daemon, const char *version)
+{
+	const struct conf *conf = &rebuild_conf(daemon->rebuild)->conf;
+	char endpoints[DAEMON_TEXT_SIZE];
+	char zones[DAEMON_TEXT_SIZE];
+	char directories[DAEMON_TEXT_SIZE];
+
+	log_info("serving %s on %s%s: %zu %s from %s (version %s)",
+		daemon_words_text(conf->zones, conf->zone_count, zones),
+		daemon_endpoints_text(daemon, endpoints),
+		daemon->sockets.is_inherited ? " (socket activation)" : "", daemon->names,
+		daemon->names == 1 ? "name" : "names",
+		daemon_words_text(
+			conf->lease_directories, conf->lease_directory_count, directories),
+		version);
+}
+
+static void daemon_notify_status(const struct daemon *daemon)
+{
+	char endpoints[DAEMON_TEXT_SIZE];
+
+	notify_status(&daemon->notify, "%zu %s on %s", daemon->names,
+		daemon->names == 1 ? "name" : "names", daemon_endpoints_text(daemon, endpoints));
+}
+
+/* Answers ----------------------------------------------------------------------------------- */
+
+static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
+	size_t reply_cap, size_t *out_reply_len)
+{
+	const struct daemon *daemon = ctx;
+	const struct answer_limits limits = {.is_tcp = is_tcp};
+
+	/* time() reads the kernel's coarse clock without a system call: a lease is gone in the
+	 * second after its last, for every query of a batch. */
+	return answer_query(
+		daemon->zone, &limits, (int64_t)time(NULL), query, reply, reply_cap, out_reply_len);
+}
+
+/* Between two answers: nobody holds the old zone. */
+static void daemon_publish(void *ctx, struct zone *fresh, size_t names)
+{
+	struct daemon *daemon = ctx;
+	struct zone *stale = daemon->zone;
+	bool tells = !stale || names != daemon->names;
+
+	daemon->zone = fresh;
+	daemon->names = names;
+	zone_free(stale);
+	if (daemon->is_ready && tells)
+		daemon_notify_status(daemon);
+	log_debug("index: %zu %s", names, names == 1 ? "name" : "names");
+}
+
+/* A query for the SOA of `zone` (RFC 1035 sections 4.1.1 and 4.1.2). Returns its length. */
+static size_t daemon_self_query_encode(struct bytes zone, uint8_t query[DAEMON_TEXT_SIZE])
+{
+	static const uint8_t header[12] = {'l', 'd', 0, 0, 0, 1};
+	static const uint8_t question[5] = {0, 0, 6, 0, 1}; /* Root label, SOA, IN. */
+	size_t len = sizeof(header);
+	size_t length_at = len++;
+
+	if (zone.len + sizeof(header) + 1 + sizeof(question) > DAEMON_TEXT_SIZE)
+		return 0;
+	memcpy(query, header, sizeof(header));
+	query[length_at] = 0;
+	for (size_t i = 0; i < zone.len; i++) {
+		if (zone.ptr[i] == '.') {
+			length_at = len++;
+			query[length_at] = 0;
+			continue;
+		}
+		query[len++] = zone.ptr[i];
+		query[length_at]++;
+	}
+	memcpy(query + len, question, sizeof(question));
+	return len + sizeof(question);
+}
+
+/* True if the live zone answers for its apex: NOERROR with an answer. */
+static bool daemon_answers(struct daemon *daemon)
+{
+	uint8_t query[DAEMON_TEXT_SIZE];
+	uint8_t reply[ANSWER_UDP_OCTETS_MAX];
+	size_t reply_len = 0;
+	size_t len = daemon_self_query_encode(zone_meta(daemon->zone)->zones[0], query);
+
+	if (daemon_answer(daemon, false, (struct bytes){query, len}, reply, sizeof(reply),
+		    &reply_len) != ANSWER_REPLY)
+		return false;
+	return reply_len > 12 && (reply[3] & 0x0f) == 0 && (reply[6] | reply[7]) != 0;
+}
+
+static void daemon_on_watchdog(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+	bool answers = daemon_answers(daemon);
+
+	if (answers)
+		notify_watchdog(&daemon->notify);
+	else if (!daemon->is_dumb)
+		log_error("the zone does not answer for its own apex; the service manager's "
+			  "watchdog is left to restart leasedns");
+	daemon->is_dumb = !answers;
+}
+
+/* Signals ----------------------------------------------------------------------------------- */
+
+static void daemon_on_change(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	rebuild_request(daemon->rebuild);
+}
+
+static int daemon_watch(struct daemon *daemon)
+{
+	const struct conf *conf = &rebuild_conf(daemon->rebuild)->conf;
+	struct watch *fresh = NULL;
+	int rc = watch_start(&daemon->loop, (const char *const *)conf->lease_directories,
+		conf->lease_directory_count, daemon_on_change, daemon, &fresh);
+
+	if (rc < 0) {
+		log_error("watching lease directories: %s", uv_strerror(rc));
+		return -1;
+	}
+	watch_stop(daemon->watch);
+	daemon->watch = fresh;
+	return 0;
+}
+
+static void daemon_reload(struct daemon *daemon)
+{
+	struct snapshot_conf *fresh = NULL;
+
+	notify_reloading(&daemon->notify);
+	if (daemon_load_conf(daemon->conf_path, &fresh) != CMD_EXIT_OK) {
+		log_error("reload: refused; the configuration that was in force stays");
+	} else if (!daemon_keep_listen(&rebuild_conf(daemon->rebuild)->conf, &fresh->conf)) {
+		log_error(
+			"reload: %s; the configuration that was in force stays", strerror(ENOMEM));
+		snapshot_conf_done(fresh);
+		free(fresh);
+	} else {
+		privileges_make_directory(fresh->conf.index_file);
+		rebuild_configure(daemon->rebuild, fresh);
+		daemon_watch(daemon);
+		log_info("reload: the configuration was read again");
+	}
+	notify_ready(&daemon->notify);
+	daemon_notify_status(daemon);
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+	if (daemon->is_stopping)
+		return;
+	daemon->is_stopping = true;
+	notify_stopping(&daemon->notify);
+	for (size_t i = 0; daemon->listeners && i < daemon->sockets.count; i++) {
+		listener_udp_stop(daemon->listeners[i].udp);
+		listener_tcp_stop(daemon->listeners[i].tcp);
+	}
+	watch_stop(daemon->watch);
+	rebuild_stop(daemon->rebuild);
+	for (int i = 0; i < DAEMON_SIGNALS; i++)
+		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
+}
+
+static void daemon_on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *daemon = handle->data;
+
+	if (number == SIGHUP) {
+		daemon_reload(daemon);
+		return;
+	}
+	log_info("%s: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	daemon_stop(daemon);
+}
+
+static void daemon_start_signals(struct daemon *daemon)
+{
+	static const int numbers[DAEMON_SIGNALS] = {
+		[DAEMON_SIGNAL_TERM] = SIGTERM,
+		[DAEMON_SIGNAL_INT] = SIGINT,
+		[DAEMON_SIGNAL_HUP] = SIGHUP,
+	};
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	/* A client that is gone, or standard error closed: write() says EPIPE. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	for (int i = 0; i < DAEMON_SIGNALS; i++) {
+		uv_signal_init(&daemon->loop, &daemon->signals[i]);
+		daemon->signals[i].data = daemon;
+		uv_signal_start(&daemon->signals[i], daemon_on_signal, numbers[i]);
+	}
+	uv_timer_init(&daemon->loop, &daemon->watchdog);
+	daemon->watchdog.data = daemon;
+}
+
+/* Start ------------------------------------------------------------------------------------- */
+
+static void daemon_raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DAEMON_DESCRIPTORS_MAX)
+		return;
+	limit.rlim_cur =
+		limit.rlim_max < DAEMON_DESCRIPTORS_MAX ? limit.rlim_max : DAEMON_DESCRIPTORS_MAX;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_debug("limit of descriptors: %s", strerror(errno));
+}
+
+/* Below /run, the compiled default is ours, whoever made it. */
+static bool daemon_owns_index_directory(const struct conf *conf, bool was_made)
+{
+	struct conf defaults;
+	bool is_default;
+
+	if (was_made)
+		return true;
+	if (conf_init_defaults(&defaults) != CONF_OK)
+		return false;
+	is_default = strcmp(conf->index_file, defaults.index_file) == 0 &&
+		     strncmp(conf->index_file, "/run/leasedns/", strlen("/run/leasedns/")) == 0;
+	conf_done(&defaults);
+	return is_default;
+}
+
+/* With a service manager the unit says who we are; INVOCATION_ID is systemd's (systemd.exec(5)). */
+static int daemon_drop_privileges(const struct daemon *daemon, const struct conf *conf)
+{
+	bool was_made = privileges_make_directory(conf->index_file);
+
+	if (notify_is_active(&daemon->notify) || getenv("INVOCATION_ID"))
+		return 0;
+	if (privileges_drop(PRIVILEGES_USER, conf->index_file,
+		    daemon_owns_index_directory(conf, was_made)) == PRIVILEGES_FAILED)
+		return -1;
+	return 0;
+}
+
+static int daemon_listen(struct daemon *daemon)
+{
+	daemon->listeners = calloc(daemon->sockets.count, sizeof(*daemon->listeners));
+	if (!daemon->listeners) {
+		log_error("listeners: %s", strerror(ENOMEM));
+		return -1;
+	}
+	for (size_t i = 0; i < daemon->sockets.count; i++) {
+		struct sockets_socket *socket = &daemon->sockets.sockets[i];
+		char endpoint[SOCKETS_TEXT_SIZE];
+		int fd = sockets_take(socket);
+		int rc = socket->is_tcp ? listener_tcp_start(&daemon->loop, fd,
+						  &listener_tcp_limits_default, &daemon->ops,
+						  &daemon->listeners[i].tcp)
+					: listener_udp_start(&daemon->loop, fd, &daemon->ops,
+						  &daemon->listeners[i].udp);
+
+		if (rc < 0) {
+			log_error("cannot serve on %s (%s): %s",
+				sockets_endpoint_format(&socket->endpoint, endpoint),
+				socket->is_tcp ? "TCP" : "UDP", uv_strerror(rc));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Everything up to READY=1. What was started is stopped by daemon_stop() also if this fails. */
+static enum cmd_exit daemon_start(struct daemon *daemon)
+{
+	struct snapshot_conf *conf = NULL;
+	enum cmd_exit status = daemon_load_conf(daemon->conf_path, &conf);
+
+	if (status != CMD_EXIT_OK)
+		return status;
+	if (sockets_open(conf->conf.listen, conf->conf.listen_count, &daemon->sockets) < 0 ||
+		daemon_drop_privileges(daemon, &conf->conf) < 0) {
+		snapshot_conf_done(conf);
+		free(conf);
+		return CMD_EXIT_FAILED;
+	}
+	if (rebuild_start(&daemon->loop, conf, daemon_publish, daemon, &daemon->rebuild) < 0) {
+		log_error("index: %s", strerror(ENOMEM));
+		return CMD_EXIT_FAILED;
+	}
+	/* Watching before reading, so that no change falls between; reading before listening, so
+	 * that no name is missing from the first answer. */
+	if (daemon_watch(daemon) < 0 || rebuild_first(daemon->rebuild) < 0 ||
+		daemon_listen(daemon) < 0)
+		return CMD_EXIT_FAILED;
+	return CMD_EXIT_OK;
+}
+
+static void daemon_ready(struct daemon *daemon, const char *version)
+{
+	uint64_t ping_ms = daemon->notify.watchdog_ms / 2;
+
+	daemon->is_ready = true;
+	daemon_log_start(daemon, version);
+	daemon_notify_status(daemon);
+	notify_ready(&daemon->notify);
+	if (daemon->notify.watchdog_ms > 0)
+		uv_timer_start(&daemon->watchdog, daemon_on_watchdog, 0, ping_ms ? ping_ms : 1);
+}
+
+enum cmd_exit daemon_run(const char *conf_path, const char *version)
+{
+	struct daemon daemon = {.conf_path = conf_path};
+	enum cmd_exit status;
+	int rc = uv_loop_init(&daemon.loop);
+
+	if (rc < 0) {
+		log_error("event loop: %s", uv_strerror(rc));
+		return CMD_EXIT_FAILED;
+	}
+	daemon.ops = (struct listener_ops){.answer = daemon_answer, .ctx = &daemon};
+	notify_init(&daemon.notify);
+	daemon_raise_descriptors();
+	daemon_start_signals(&daemon);
+	status = daemon_start(&daemon);
+	if (status == CMD_EXIT_OK)
+		daemon_ready(&daemon, version);
+	else
+		daemon_stop(&daemon);
+	/* Ends when everything that daemon_stop() closed is closed. */
+	uv_run(&daemon.loop, UV_RUN_DEFAULT);
+	rc = uv_loop_close(&daemon.loop);
+	assert(rc == 0);
+	(void)rc;
+	free(daemon.listeners);
+	sockets_done(&daemon.sockets);
+	zone_free(daemon.zone);
+	notify_done(&daemon.notify);
+	return status;
+}

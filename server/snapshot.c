@@ -1,1 +1,297 @@
 #include "server/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "parser/index_file.h"
+
+/* An editor replaces the file once; whoever changes it without end is told what was read first. */
+#define SNAPSHOT_CONF_READS_MAX 3
+/* A file that is still being written after this many ticks is taken as it is. */
+#define SNAPSHOT_REFRESHES_MAX 4
+
+/* What index_options points to. */
+struct snapshot_options {
+	struct index_options index;
+	struct bytes *zones;
+	struct index_network *networks;
+	struct index_own_name *own_names;
+	struct index_source source;
+	char host_name[HOST_NAME_MAX + 1];
+};
+
+/* The recorded path is compared by processes that stand elsewhere, so it must be absolute. Links
+ * stay: a stamp follows them. */
+static char *snapshot_absolute(const char *path)
+{
+	char *directory = NULL;
+	char *absolute = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	directory = getcwd(NULL, 0);
+	if (!directory)
+		return NULL;
+	if (asprintf(&absolute, "%s/%s", directory, path) < 0)
+		absolute = NULL;
+	free(directory);
+	return absolute;
+}
+
+/* Longer than a file's last change makes its stamp racy. */
+static void snapshot_wait_tick(void)
+{
+	const struct timespec tick = {.tv_nsec = 12 * 1000 * 1000};
+
+	nanosleep(&tick, NULL);
+}
+
+/* Loads `path` and the stamp that belongs to what was read. A file just changed has a stamp that
+ * nobody believes, and every index would carry it for as long as this configuration is in use:
+ * rather wait until the tick has passed. */
+static enum conf_status snapshot_conf_read(const char *path, struct conf *out_conf,
+	struct source_stamp *out_stamp, struct conf_error *out_error)
+{
+	struct source_stamp before;
+	struct source_stamp after;
+	struct conf conf;
+	enum conf_status status;
+
+	source_stamp_take(path, &before);
+	for (int reads = 1;; reads++) {
+		status = conf_load(path, &conf, out_error);
+		if (status != CONF_OK)
+			return status;
+		source_stamp_take(path, &after);
+		if (reads == SNAPSHOT_CONF_READS_MAX ||
+			(source_stamp_same(&before, &after) && !source_stamp_is_racy(&before)))
+			break;
+		conf_done(&conf);
+		if (source_stamp_is_racy(&after))
+			snapshot_wait_tick();
+		source_stamp_take(path, &before);
+	}
+	*out_conf = conf;
+	*out_stamp = before;
+	return CONF_OK;
+}
+
+enum conf_status snapshot_conf_load(
+	const char *path, struct snapshot_conf *out_conf, struct conf_error *out_error)
+{
+	struct snapshot_conf conf = {.path = snapshot_absolute(path ? path : LEASEDNS_CONF_FILE)};
+	enum conf_status status;
+
+	if (!conf.path) {
+		status = errno == ENOMEM ? CONF_E_NO_MEMORY : CONF_E_IO;
+		*out_error = (struct conf_error){0};
+		snprintf(out_error->message, sizeof(out_error->message), "%s", strerror(errno));
+		return status;
+	}
+	status = snapshot_conf_read(conf.path, &conf.conf, &conf.stamp, out_error);
+	if (status == CONF_E_ABSENT && !path) {
+		conf.stamp = (struct source_stamp){
+			.state = SOURCE_ABSENT, .observed_ns = source_clock_ns()};
+		status = conf_init_defaults(&conf.conf);
+	}
+	if (status != CONF_OK) {
+		free(conf.path);
+		return status;
+	}
+	*out_conf = conf;
+	return CONF_OK;
+}
+
+void snapshot_conf_done(struct snapshot_conf *conf)
+{
+	conf_done(&conf->conf);
+	free(conf->path);
+	conf->path = NULL;
+}
+
+struct store *snapshot_store_new(const struct snapshot_conf *conf)
+{
+	return store_new((const char *const *)conf->conf.lease_directories,
+		conf->conf.lease_directory_count);
+}
+
+enum parser_status snapshot_settle(struct store *store, const struct snapshot_sinks *sinks)
+{
+	enum parser_status status;
+
+	for (int refreshes = 1;; refreshes++) {
+		status = store_refresh(store, sinks->store_event, sinks->ctx);
+		if (status != PARSER_OK || !store_is_unsettled(store) ||
+			refreshes == SNAPSHOT_REFRESHES_MAX)
+			return status;
+		snapshot_wait_tick();
+	}
+}
+
+static bool snapshot_is_wildcard(const struct conf_endpoint *endpoint)
+{
+	static const uint8_t zero[sizeof(endpoint->octets)];
+
+	return memcmp(endpoint->octets, zero, address_octets(endpoint->family)) == 0;
+}
+
+static void snapshot_add_own_name(struct snapshot_options *options, const struct address *address)
+{
+	size_t count = options->index.own_name_count;
+
+	/* One address with two ports is still one address. */
+	for (size_t i = 0; i < count; i++) {
+		if (address_compare(&options->own_names[i].address, address) == 0)
+			return;
+	}
+	options->own_names[count] = (struct index_own_name){
+		.name = bytes_of_text(SNAPSHOT_SERVER_NAME), .address = *address};
+	options->index.own_name_count = count + 1;
+}
+
+/* Our own name has the addresses that we listen on. A link-local one is left out: a record has no
+ * place for its interface. */
+static void snapshot_set_own_names(struct snapshot_options *options, const struct conf *conf)
+{
+	static const struct address loopback_ipv4 = {ADDRESS_IPV4, {127, 0, 0, 1}};
+	static const struct address loopback_ipv6 = {ADDRESS_IPV6, {[15] = 1}};
+
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		const struct conf_endpoint *endpoint = &conf->listen[i];
+		struct address address = {.family = endpoint->family};
+
+		if (snapshot_is_wildcard(endpoint) || endpoint->scope_id != 0)
+			continue;
+		memcpy(address.octets, endpoint->octets, address_octets(endpoint->family));
+		snapshot_add_own_name(options, &address);
+	}
+	if (options->index.own_name_count > 0)
+		return;
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		snapshot_add_own_name(options,
+			conf->listen[i].family == ADDRESS_IPV6 ? &loopback_ipv6 : &loopback_ipv4);
+	}
+}
+
+static void snapshot_options_done(struct snapshot_options *options)
+{
+	free(options->zones);
+	free(options->networks);
+	free(options->own_names);
+}
+
+/* calloc() may answer NULL for nothing; nobody looks at an array of length 0 then. */
+static enum parser_status snapshot_options_init(
+	struct snapshot_options *options, const struct snapshot_conf *snapshot)
+{
+	const struct conf *conf = &snapshot->conf;
+	struct timespec now;
+
+	*options = (struct snapshot_options){0};
+	options->zones = calloc(conf->zone_count + 1, sizeof(*options->zones));
+	options->networks = calloc(conf->network_count + 1, sizeof(*options->networks));
+	options->own_names = calloc(conf->listen_count + 1, sizeof(*options->own_names));
+	if (!options->zones || !options->networks || !options->own_names) {
+		snapshot_options_done(options);
+		return PARSER_E_NO_MEMORY;
+	}
+	for (size_t i = 0; i < conf->zone_count; i++)
+		options->zones[i] = bytes_of_text(conf->zones[i]);
+	for (size_t i = 0; i < conf->network_count; i++) {
+		options->networks[i] =
+			(struct index_network){.bridge = bytes_of_text(conf->networks[i].bridge),
+				.name = bytes_of_text(conf->networks[i].name)};
+	}
+	snapshot_set_own_names(options, conf);
+	/* A host without a name has none to guard. */
+	if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)
+		options->host_name[0] = '\0';
+	options->source = (struct index_source){
+		.path = bytes_of_text(snapshot->path), .stamp = snapshot->stamp};
+	clock_gettime(CLOCK_REALTIME, &now);
+
+	options->index.zones = options->zones;
+	options->index.zone_count = conf->zone_count;
+	options->index.networks = options->networks;
+	options->index.network_count = conf->network_count;
+	options->index.own_names = options->own_names;
+	options->index.host_name = bytes_of_text(options->host_name);
+	options->index.ttl_s = conf->ttl_s;
+	options->index.negative_ttl_s = conf->negative_ttl_s;
+	options->index.sources = &options->source;
+	options->index.source_count = 1;
+	options->index.built_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return PARSER_OK;
+}
+
+enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store, int fd,
+	const struct snapshot_sinks *sinks)
+{
+	struct snapshot_options options;
+	enum parser_status status;
+	int saved_errno;
+
+	status = store_refresh(store, sinks->store_event, sinks->ctx);
+	if (status != PARSER_OK)
+		return status;
+	status = snapshot_options_init(&options, conf);
+	if (status != PARSER_OK)
+		return status;
+	status = index_build(store, &options.index, fd, sinks->index_event, sinks->ctx);
+	saved_errno = errno;
+	snapshot_options_done(&options);
+	errno = saved_errno;
+	return status;
+}
+
+enum parser_status snapshot_publish(const struct snapshot_conf *conf, struct store *store,
+	const struct snapshot_sinks *sinks, int *out_fd)
+{
+	struct index_file file;
+	enum parser_status status;
+	int saved_errno;
+
+	status = index_file_create(conf->conf.index_file, &file);
+	if (status != PARSER_OK)
+		return status;
+	status = snapshot_build(conf, store, file.fd, sinks);
+	if (status != PARSER_OK) {
+		saved_errno = errno;
+		index_file_discard(&file);
+		errno = saved_errno;
+		return status;
+	}
+	return index_file_publish(&file, out_fd);
+}
+
+enum parser_status snapshot_memory(const struct snapshot_conf *conf, struct store *store,
+	const struct snapshot_sinks *sinks, int *out_fd)
+{
+	enum parser_status status;
+	int saved_errno;
+	int fd = memfd_create("leasedns-index", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return PARSER_E_IO;
+	status = snapshot_build(conf, store, fd, sinks);
+	/* Sealed, its mapping can neither change nor end in SIGBUS. */
+	if (status == PARSER_OK &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <
+			0)
+		status = PARSER_E_IO;
+	if (status != PARSER_OK) {
+		saved_errno = errno;
+		close(fd);
+		errno = saved_errno;
+		return status;
+	}
+	*out_fd = fd;
+	return PARSER_OK;
+}

@@ -35,6 +35,11 @@ void snapshot_conf_done(struct snapshot_conf *conf);
 /** A store of the lease directories that the configuration names. NULL if memory is short. */
 struct store *snapshot_store_new(const struct snapshot_conf *conf);
 
+/** Refreshes `store` until no file is in the middle of a change, for at most a few ticks: for
+ *  commands that read but once.
+ *  @return as store_refresh(). */
+enum parser_status snapshot_settle(struct store *store, const struct snapshot_sinks *sinks);
+
 /** Refreshes `store` and builds the index of it into `fd` (see index_build()). */
 enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store, int fd,
 	const struct snapshot_sinks *sinks);

@@ -23,7 +23,8 @@ static void test_items_come_back_under_their_key_in_order(void **state)
 		for (unsigned i = 0; i < KEYS; i++) {
 			unsigned item = round * KEYS + i;
 
-			assert_int_equal(grouping_add(grouping, number_key(text, i), &item), PARSER_OK);
+			assert_int_equal(
+				grouping_add(grouping, number_key(text, i), &item), PARSER_OK);
 		}
 	}
 	assert_int_equal(grouping_count(grouping), KEYS);

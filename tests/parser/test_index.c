@@ -59,12 +59,13 @@ static enum index_match find_both(
 	enum index_key_kind kind = (enum index_key_kind)key[0];
 	struct index mapped;
 	struct index opened;
+	struct index_window window;
 	struct index_value value = {0};
 	struct index_value other = {0};
 	enum index_match match;
 
 	assert_int_equal(index_init_memory(&mapped, written->octets, written->size), PARSER_OK);
-	assert_int_equal(index_init_fd(&opened, written->fd), PARSER_OK);
+	assert_int_equal(index_init_fd(&opened, written->fd, &window), PARSER_OK);
 	match = index_find(&mapped, kind, name, &value);
 	assert_int_equal(index_find(&opened, kind, name, &other), match);
 	assert_int_equal(value.offset, other.offset);
@@ -211,6 +212,7 @@ static void test_files_that_are_no_index_are_refused(void **state)
 	static const size_t sizes[] = {0, 1, 2047, (size_t)INDEX_FILE_OCTETS_MAX + 1};
 	uint8_t octet = 0;
 	struct index index;
+	struct index_window window;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -218,10 +220,10 @@ static void test_files_that_are_no_index_are_refused(void **state)
 
 		assert_int_equal(index_init_memory(&index, &octet, sizes[i]), PARSER_E_CORRUPT);
 		assert_int_equal(ftruncate(fd, (off_t)sizes[i]), 0);
-		assert_int_equal(index_init_fd(&index, fd), PARSER_E_CORRUPT);
+		assert_int_equal(index_init_fd(&index, fd, &window), PARSER_E_CORRUPT);
 		close(fd);
 	}
-	assert_int_equal(index_init_fd(&index, -1), PARSER_E_IO);
+	assert_int_equal(index_init_fd(&index, -1, &window), PARSER_E_IO);
 }
 
 static void test_a_record_is_read_field_by_field(void **state)
@@ -235,6 +237,7 @@ static void test_a_record_is_read_field_by_field(void **state)
 	};
 	struct written written;
 	struct index index;
+	struct index_window window;
 	struct index_value value;
 	struct index_record record;
 
@@ -242,7 +245,7 @@ static void test_a_record_is_read_field_by_field(void **state)
 	written_start(&written);
 	written_put(&written, "nweb", octets, sizeof(octets));
 	written_finish(&written);
-	assert_int_equal(index_init_fd(&index, written.fd), PARSER_OK);
+	assert_int_equal(index_init_fd(&index, written.fd, &window), PARSER_OK);
 	assert_int_equal(
 		index_find(&index, INDEX_KEY_NAME, bytes_of_text("web"), &value), INDEX_FOUND);
 	assert_int_equal(index_record_count(&value), 2);
@@ -319,6 +322,7 @@ static void test_spoilt_files_are_survived(void **state)
 	uint8_t value[INDEX_RECORD_OCTETS * 3] = {4};
 	struct written written;
 	struct index index;
+	struct index_window window;
 
 	(void)state;
 	srandom(20261124);
@@ -343,7 +347,7 @@ static void test_spoilt_files_are_survived(void **state)
 		if (round % 16 == 0) {
 			assert_int_equal(ftruncate(written.fd, (off_t)len), 0);
 			assert_int_equal(pwrite(written.fd, spoilt, len, 0), len);
-			assert_int_equal(index_init_fd(&index, written.fd), PARSER_OK);
+			assert_int_equal(index_init_fd(&index, written.fd, &window), PARSER_OK);
 			walk(&index);
 		}
 		free(spoilt);

@@ -41,8 +41,8 @@ static void built_index_event(void *ctx, const struct index_event *event)
 	built->events[built->event_count].kind = event->kind;
 	snprintf(built->events[built->event_count].name, sizeof(built->events[0].name), "%.*s",
 		(int)event->name.len, (const char *)event->name.ptr);
-	snprintf(built->events[built->event_count].network, sizeof(built->events[0].network), "%.*s",
-		(int)event->network.len, (const char *)event->network.ptr);
+	snprintf(built->events[built->event_count].network, sizeof(built->events[0].network),
+		"%.*s", (int)event->network.len, (const char *)event->network.ptr);
 	built->event_count++;
 }
 
@@ -84,8 +84,8 @@ void built_index_free(struct built_index *built)
 	free(built);
 }
 
-size_t built_index_events(const struct built_index *built, enum index_event_kind kind,
-	const char *name)
+size_t built_index_events(
+	const struct built_index *built, enum index_event_kind kind, const char *name)
 {
 	size_t count = 0;
 
@@ -94,15 +94,15 @@ size_t built_index_events(const struct built_index *built, enum index_event_kind
 	return count;
 }
 
-const char *built_index_addresses(const struct built_index *built, const char *name,
-	uint8_t family, int64_t now_unix_s)
+const char *built_index_addresses(
+	const struct built_index *built, const char *name, uint8_t family, int64_t now_unix_s)
 {
 	static char text[4096];
 	struct index_record record;
 	struct view view;
 	size_t len = 0;
 
-	switch (view_find(&built->index, &built->meta, bytes_of_text(name), now_unix_s, &view)) {
+	switch (view_find(&built->index, INDEX_KEY_NAME, bytes_of_text(name), now_unix_s, &view)) {
 	case INDEX_CORRUPT:
 		return "CORRUPT";
 	case INDEX_ABSENT:

@@ -1,8 +1,10 @@
 """libvirtd in the sandbox, its networks and its lease files."""
 
+import contextlib
 import json
 import os
 import pathlib
+import signal
 
 from . import sandbox
 from .process import Background, run, wait_until
@@ -48,6 +50,17 @@ class Libvirt:
 
     def stop(self):
         return self.daemon.stop()
+
+
+@contextlib.contextmanager
+def frozen_dnsmasq(network):
+    """The DHCP server of a network does nothing meanwhile: its lease files stay as they are."""
+    pid = int(pathlib.Path(f"/run/libvirt/network/{network}.pid").read_text(encoding="ascii"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def status_path(bridge):

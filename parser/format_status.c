@@ -200,10 +200,16 @@ enum parser_status format_status_read_json(struct json_tokener **tokener, struct
 	return PARSER_OK;
 }
 
+static bool read_digits(struct bytes text, int64_t *out_number)
+{
+	struct cursor cursor = {text.ptr, text.ptr + text.len};
+
+	return take_digits(&cursor, out_number) && cursor.at == cursor.end;
+}
+
 /** A number, or digits in a string as some writers have it. 0 if missing: never ends. */
 static bool judge_expiry(const struct status_value *value, int64_t *out_unix_s)
 {
-	struct cursor cursor = {value->text.ptr, value->text.ptr + value->text.len};
 	int64_t number = 0;
 
 	switch (value->type) {
@@ -213,7 +219,7 @@ static bool judge_expiry(const struct status_value *value, int64_t *out_unix_s)
 		number = value->number;
 		break;
 	case STATUS_TEXT:
-		if (!take_digits(&cursor, &number) || cursor.at != cursor.end)
+		if (!read_digits(value->text, &number))
 			return false;
 		break;
 	case STATUS_OTHER:

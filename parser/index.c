@@ -54,9 +54,24 @@ const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t le
 	return buffer;
 }
 
+/* Do all hash tables lie within the file? A lookup finds out by itself; who maps the file and serves
+ * from it wants to know before. */
+static bool index_tables_fit(const uint8_t *map, size_t size)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		uint32_t table = get_u32(map + i * 8);
+		uint32_t slots = get_u32(map + i * 8 + 4);
+
+		if (slots && (table > size || slots > (size - table) / CDB_SLOT_OCTETS))
+			return false;
+	}
+	return true;
+}
+
 enum parser_status index_init_memory(struct index *index, const uint8_t *map, size_t size)
 {
-	if (size < CDB_HEADER_OCTETS || size > INDEX_FILE_OCTETS_MAX)
+	if (size < CDB_HEADER_OCTETS || size > INDEX_FILE_OCTETS_MAX ||
+		!index_tables_fit(map, size))
 		return PARSER_E_CORRUPT;
 	*index = (struct index){.map = map, .fd = -1, .size = (uint32_t)size};
 	return PARSER_OK;

@@ -2,6 +2,7 @@
 
 #include <json-c/json_object.h>
 #include <json-c/json_tokener.h>
+#include <stdlib.h>
 
 void json_slices_init(struct json_slices *slices, struct bytes text)
 {
@@ -134,6 +135,27 @@ enum parser_status json_slices_next(struct json_slices *slices, struct bytes *ou
 	return PARSER_OK;
 }
 
+/** json-c before 0.17 does not look whether it got the memory for a key and crashes, or cuts a
+ *  string short: so see first whether there is enough. */
+static bool memory_is_there(size_t octets)
+{
+	void *volatile probe = malloc(octets); /* volatile: not to be optimized away */
+
+	if (!probe)
+		return false;
+	free(probe);
+	return true;
+}
+
+static struct json_tokener *strict_tokener_new(void)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_SLICES_DEPTH_MAX);
+
+	if (tokener)
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	return tokener;
+}
+
 enum parser_status json_slices_build(
 	struct json_tokener **tokener, struct bytes element, struct json_object **out_value)
 {
@@ -144,16 +166,16 @@ enum parser_status json_slices_build(
 		return PARSER_E_LIMIT;
 	if (element.len == 0 || element.ptr[0] != '{')
 		return PARSER_E_SYNTAX;
-	if (!*tokener) {
-		*tokener = json_tokener_new_ex(JSON_SLICES_DEPTH_MAX);
-		if (!*tokener)
-			return PARSER_E_NO_MEMORY;
-		json_tokener_set_flags(*tokener, JSON_TOKENER_STRICT);
-	}
+	if (!memory_is_there(JSON_SLICES_BUILD_OCTETS(element.len)))
+		return PARSER_E_NO_MEMORY;
+	if (!*tokener)
+		*tokener = strict_tokener_new();
+	if (!*tokener)
+		return PARSER_E_NO_MEMORY;
 	json_tokener_reset(*tokener);
 	value = json_tokener_parse_ex(*tokener, (const char *)element.ptr, (int)element.len);
 	error = json_tokener_get_error(*tokener);
-	if (!value) /* json-c has no name of its own for "out of memory" before 0.17. */
+	if (!value) /* An object is never NULL; json-c before 0.17 has no error for this. */
 		return error == json_tokener_success ? PARSER_E_NO_MEMORY : PARSER_E_SYNTAX;
 	if (json_tokener_get_parse_end(*tokener) != element.len) {
 		json_object_put(value);

@@ -13,9 +13,11 @@ struct json_tokener;
 /** Levels of nesting, the array itself included. libvirt's files have three at most; what is
  *  deeper is refused, since json-c would recurse. */
 #define JSON_SLICES_DEPTH_MAX 8
-/** Octets of an element that is built: over two thousand MAC addresses of one guest, and json-c
- *  makes no more than a few megabytes of them. */
-#define JSON_SLICES_ELEMENT_OCTETS_MAX (64u * 1024)
+/** Octets of an element that is built: over five hundred MAC addresses of one guest. */
+#define JSON_SLICES_ELEMENT_OCTETS_MAX (16u * 1024)
+/** Memory that json-c takes at most to build `len` octets: its buffers and locale, and for each
+ *  "{}," a table of a thousand octets. */
+#define JSON_SLICES_BUILD_OCTETS(len) (8192 + 320 * (len))
 
 struct json_slices {
 	struct bytes text; /**< The whole document. */

@@ -172,8 +172,8 @@ static void zone_answer(const struct asking *asking, struct reply *reply)
 		authority_negative(&authority, DNS_RCODE_NXDOMAIN, reply);
 		return;
 	}
-	switch (view_find(zone_index(asking->zone), zone_meta(asking->zone),
-		(struct bytes){key, key_octets}, asking->now_unix_s, &view)) {
+	switch (view_find(zone_index(asking->zone), INDEX_KEY_NAME, (struct bytes){key, key_octets},
+		asking->now_unix_s, &view)) {
 	case INDEX_FOUND:
 	case INDEX_NODATA:
 		name_answer(asking, &authority, &view, reply);

@@ -74,7 +74,7 @@ static void glue_write(const struct authority *authority, uint16_t owner_offset,
 	const struct index_meta *meta = zone_meta(authority->zone);
 	static const uint8_t families[] = {ADDRESS_IPV4, ADDRESS_IPV6};
 	struct view view;
-	const enum index_match match = view_find(zone_index(authority->zone), meta,
+	const enum index_match match = view_find(zone_index(authority->zone), INDEX_KEY_NAME,
 		bytes_of_text(SNAPSHOT_SERVER_NAME), now_unix_s, &view);
 
 	if (match == INDEX_ABSENT || match == INDEX_CORRUPT)

@@ -73,8 +73,9 @@ static enum parser_status index_count(int fd, struct index_count *out_count)
 	struct index_count count = {0};
 	uint8_t buffer[INDEX_KEY_OCTETS_MAX + 1];
 	uint32_t offset = 0;
+	struct index_window window;
 	struct index index;
-	enum parser_status status = index_init_fd(&index, fd);
+	enum parser_status status = index_init_fd(&index, fd, &window);
 
 	while (status == PARSER_OK) {
 		enum index_key_kind kind;

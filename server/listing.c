@@ -108,7 +108,7 @@ static enum parser_status listing_add_visible(struct listing_walk *walk, struct 
 	enum parser_status status;
 	bool has_address = false;
 
-	switch (view_find(walk->index, walk->meta, name, walk->now_unix_s, &view)) {
+	switch (view_find(walk->index, INDEX_KEY_NAME, name, walk->now_unix_s, &view)) {
 	case INDEX_CORRUPT:
 		return PARSER_E_CORRUPT;
 	case INDEX_ABSENT:
@@ -164,6 +164,7 @@ static enum parser_status listing_add_entry(struct listing_walk *walk, enum inde
 		break;
 	case INDEX_KEY_ADDRESS:
 	case INDEX_KEY_REVERSE:
+	case INDEX_KEY_NETWORK:
 	case INDEX_KEY_META:
 		return PARSER_OK;
 	}

@@ -47,15 +47,15 @@ static enum parser_status lookup_explain(const struct index *index, enum index_k
 }
 
 /* One spelling of the name, in lower case. */
-static enum parser_status lookup_spelling(const struct index *index, const struct index_meta *meta,
-	struct bytes name, int64_t now_unix_s, struct lookup *out_lookup)
+static enum parser_status lookup_spelling(
+	const struct index *index, struct bytes name, int64_t now_unix_s, struct lookup *out_lookup)
 {
 	struct lookup lookup = {.match = INDEX_ABSENT};
 	struct view view;
 	struct index_record record;
 	enum parser_status status = PARSER_OK;
 
-	lookup.match = view_find(index, meta, name, now_unix_s, &view);
+	lookup.match = view_find(index, INDEX_KEY_NAME, name, now_unix_s, &view);
 	if (lookup.match == INDEX_CORRUPT)
 		return PARSER_E_CORRUPT;
 	while (status == PARSER_OK && lookup.match != INDEX_ABSENT &&
@@ -111,7 +111,7 @@ static enum parser_status lookup_stripped(const struct index *index, const struc
 		*out_lookup = (struct lookup){.match = INDEX_NODATA}; /* The apex exists. */
 		return PARSER_OK;
 	}
-	return lookup_spelling(index, meta, name, now_unix_s, out_lookup);
+	return lookup_spelling(index, name, now_unix_s, out_lookup);
 }
 
 /* An address beats mere existence, existence beats the memory of an ended lease. */
@@ -140,7 +140,7 @@ enum parser_status lookup_name(const struct index *index, const struct index_met
 		lower[i] = byte_lower(name.ptr[i]);
 	if (lower[name.len - 1] == '.' && name.len > 1)
 		spelling.len--;
-	status = lookup_spelling(index, meta, spelling, now_unix_s, &literal);
+	status = lookup_spelling(index, spelling, now_unix_s, &literal);
 	if (status != PARSER_OK)
 		return status;
 	status = lookup_stripped(index, meta, spelling, now_unix_s, &stripped);

@@ -55,7 +55,7 @@ static enum parser_status names_source_init(struct names_source *source, enum na
 
 	switch (access) {
 	case NAMES_ACCESS_LOOKUP:
-		status = index_init_fd(&source->index, source->fd);
+		status = index_init_fd(&source->index, source->fd, &source->window);
 		break;
 	case NAMES_ACCESS_WALK:
 		status = names_source_copy(source);
@@ -68,6 +68,8 @@ static enum parser_status names_source_init(struct names_source *source, enum na
 static void names_source_move(struct names_source *from, struct names_source *to)
 {
 	*to = *from;
+	if (to->index.window)
+		to->index.window = &to->window;
 	*from = (struct names_source){.fd = -1};
 }
 
@@ -121,19 +123,29 @@ static char *names_source_change(const struct index_source *source)
 	return text;
 }
 
+static const struct index_source *names_source_find(const struct index_meta *meta, const char *path)
+{
+	for (size_t i = 0; i < meta->source_count; i++) {
+		if (bytes_equal(meta->sources[i].path, bytes_of_text(path)))
+			return &meta->sources[i];
+	}
+	return NULL;
+}
+
 /* Why the opened index is not believed, or NULL if it is.
  * @return PARSER_OK or PARSER_E_NO_MEMORY. */
 static enum parser_status names_source_judge(
 	const struct names_source *source, const struct snapshot_conf *conf, char **out_doubt)
 {
-	size_t position = SIZE_MAX;
-	enum freshness freshness = freshness_of(&source->meta, &position);
+	char path[INDEX_META_TEXT_SIZE];
+	enum freshness freshness = freshness_of(&source->index, path);
+	const struct index_source *decisive = names_source_find(&source->meta, path);
 	char *change = NULL;
 	char *doubt = NULL;
 	int len = 0;
 
-	if (freshness != FRESHNESS_FRESH && position < source->meta.source_count) {
-		change = names_source_change(&source->meta.sources[position]);
+	if (freshness != FRESHNESS_FRESH && decisive) {
+		change = names_source_change(decisive);
 		if (!change)
 			return PARSER_E_NO_MEMORY;
 	}

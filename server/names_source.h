@@ -7,6 +7,7 @@
 
 /** An opened index. `index` is pointed into by its values, so the struct may not move. */
 struct names_source {
+	struct index_window window; /**< What `index` reads through, if by descriptor. */
 	struct index index;
 	struct index_meta meta;
 	char *origin; /**< For people: "from the index /run/…" or "from the lease files in …". */

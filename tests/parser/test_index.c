@@ -342,8 +342,8 @@ static void test_spoilt_files_are_survived(void **state)
 		memcpy(spoilt, written.octets, len);
 		for (unsigned i = 0; i < flips; i++)
 			spoilt[(size_t)random() % len] = (uint8_t)random();
-		assert_int_equal(index_init_memory(&index, spoilt, len), PARSER_OK);
-		walk(&index);
+		if (index_init_memory(&index, spoilt, len) == PARSER_OK)
+			walk(&index);
 		if (round % 16 == 0) {
 			assert_int_equal(ftruncate(written.fd, (off_t)len), 0);
 			assert_int_equal(pwrite(written.fd, spoilt, len, 0), len);

@@ -66,6 +66,7 @@ static void world_publish_lease(const struct world *world)
 static const char *addresses(int fd, const char *name)
 {
 	static char text[512];
+	struct index_window window;
 	struct index index;
 	struct index_meta meta;
 	struct view view;
@@ -73,9 +74,9 @@ static const char *addresses(int fd, const char *name)
 	size_t len = 0;
 
 	text[0] = '\0';
-	assert_int_equal(index_init_fd(&index, fd), PARSER_OK);
+	assert_int_equal(index_init_fd(&index, fd, &window), PARSER_OK);
 	assert_int_equal(index_meta_init(&meta, &index), PARSER_OK);
-	if (view_find(&index, &meta, bytes_of_text(name), 1000, &view) == INDEX_NODATA) {
+	if (view_find(&index, INDEX_KEY_NAME, bytes_of_text(name), 1000, &view) == INDEX_NODATA) {
 		while (view_next(&view, ADDRESS_NONE, 1000, &record)) {
 			char address[ADDRESS_TEXT_SIZE];
 
@@ -133,6 +134,7 @@ static void test_own_name_has_the_addresses_that_we_listen_on(void **state)
 static void test_settings_reach_the_index(void **state)
 {
 	struct world world;
+	struct index_window window;
 	struct index index;
 	struct index_meta meta;
 	int fd;
@@ -142,7 +144,7 @@ static void test_settings_reach_the_index(void **state)
 			   "[network]\nvirbr0 = default");
 	world_publish_lease(&world);
 	fd = build_in_memory(&world);
-	assert_int_equal(index_init_fd(&index, fd), PARSER_OK);
+	assert_int_equal(index_init_fd(&index, fd, &window), PARSER_OK);
 	assert_int_equal(index_meta_init(&meta, &index), PARSER_OK);
 	assert_int_equal(meta.zone_count, 2);
 	assert_true(bytes_equal(meta.zones[0], bytes_of_text("vm.example")));
@@ -188,9 +190,10 @@ static void test_no_guest_takes_the_name_of_its_host(void **state)
 static void test_changed_configuration_makes_the_index_stale(void **state)
 {
 	struct world world;
+	struct index_window window;
 	struct index index;
 	struct index_meta meta;
-	size_t source = SIZE_MAX;
+	char source[INDEX_META_TEXT_SIZE];
 	int fd;
 
 	(void)state;
@@ -198,13 +201,12 @@ static void test_changed_configuration_makes_the_index_stale(void **state)
 	world_publish_lease(&world);
 	assert_int_equal(snapshot_settle(world.store, &nobody), PARSER_OK);
 	fd = build_in_memory(&world);
-	assert_int_equal(index_init_fd(&index, fd), PARSER_OK);
+	assert_int_equal(index_init_fd(&index, fd, &window), PARSER_OK);
 	assert_int_equal(index_meta_init(&meta, &index), PARSER_OK);
-	assert_int_equal(freshness_of(&meta, NULL), FRESHNESS_FRESH);
+	assert_int_equal(freshness_of(&index, NULL), FRESHNESS_FRESH);
 	scratch_publish(world.directory, "leasedns.conf", "# another\n");
-	assert_int_equal(freshness_of(&meta, &source), FRESHNESS_STALE);
-	assert_true(bytes_equal(meta.sources[source].path,
-		bytes_of_text(scratch_path(world.directory, "leasedns.conf"))));
+	assert_int_equal(freshness_of(&index, source), FRESHNESS_STALE);
+	assert_string_equal(source, scratch_path(world.directory, "leasedns.conf"));
 	index_meta_done(&meta);
 	close(fd);
 	world_done(&world);

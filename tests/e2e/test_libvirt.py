@@ -306,13 +306,14 @@ class StaticNames(Case):
 
 class Reverse(Case):
     def test_addresses_have_names(self):
-        for address, name in ((world.address("vm"), "vm"),
-                              (world.address("dual", is_ipv6=True), "dual"),
-                              ("192.168.150.5", "printer")):
+        for address, names in ((world.address("vm"), {"vm.libvirt."}),
+                               (world.address("dual", is_ipv6=True), {"dual.libvirt."}),
+                               ("192.168.150.5", {"printer.libvirt.", "lp.libvirt."})):
             with self.subTest(address=address):
                 reply = dns.dig("-x", address)
                 self.assertEqual(reply.rcode, "NOERROR")
-                self.assertIn(name + ".libvirt.", reply.data)
+                self.assertTrue(reply.data)
+                self.assertLessEqual(set(reply.data), names)
 
     def test_other_addresses_of_our_networks_have_none(self):
         world.address("vm"), world.address("dual", is_ipv6=True)

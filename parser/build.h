@@ -51,7 +51,8 @@ struct build_text {
 };
 
 struct build {
-	const struct store *store;
+	const struct store_directory *directories;
+	size_t directory_count;
 	const struct index_options *options;
 	index_event_sink sink;
 	void *ctx;
@@ -72,6 +73,7 @@ struct build {
 	struct grouping *records;      /**< kind and name → struct index_record */
 	struct grouping *names;        /**< address octets → struct build_name */
 	struct grouping *reverse;      /**< /24 or /64 octets → nothing */
+	uint8_t *best_ranks;           /**< Of each key in `records`, once all is gathered. */
 	uint8_t key[1 + INDEX_KEY_OCTETS_MAX];
 };
 
@@ -150,9 +152,40 @@ int build_compare_numbers(int64_t a, int64_t b);
  *  @return how many are left; at least one of at least one. */
 size_t build_tidy_records(struct index_record *records, size_t count);
 
+/* build_value.c */
+
+/** Room that grows with the largest value and is used for all. Zero it at first. */
+struct build_scratch {
+	void *items;
+	size_t items_octets;
+	uint8_t *value; /**< What build_value_*() made. */
+	size_t value_octets;
+};
+
+void build_scratch_done(struct build_scratch *scratch);
+bool build_reserve_value(struct build_scratch *scratch, size_t octets);
+
+/** The value of the key at `position` in build->records, in scratch->value. */
+enum parser_status build_value_records(
+	struct build *build, struct build_scratch *scratch, size_t position, size_t *out_len);
+
+/** The value of the key at `position` in build->names, in scratch->value: decides which names are
+ *  published. */
+enum parser_status build_value_names(
+	struct build *build, struct build_scratch *scratch, size_t position, size_t *out_len);
+
 /* build_write.c */
 
-/** Decides what is published and writes all that was gathered to `fd`. */
+/** Writes all that was gathered to `fd`. */
 enum parser_status build_write(struct build *build, int fd);
+
+/* index_builder.c */
+
+/** Gathers all records of `directories` under their names. All parameters are borrowed until
+ *  build_done(), which is due also after a failure. */
+enum parser_status build_init(struct build *build, const struct store_directory *directories,
+	size_t directory_count, const struct index_options *options, index_event_sink sink,
+	void *ctx);
+void build_done(struct build *build);
 
 #endif

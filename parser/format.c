@@ -52,18 +52,20 @@ const char *format_defect_text(enum format_defect defect)
 	return "unknown defect";
 }
 
-/** Line of `offset`, from 1. Counted only when something is wrong: it reads all that is before. */
-static size_t line_of(struct bytes text, size_t offset)
+/** Line of an octet of the text, from 1. Counted only when something is wrong: it reads all that is
+ *  before. 0 if that is no longer there. */
+static size_t line_of(const struct format_text *text, const uint8_t *where)
 {
-	const uint8_t *at = text.ptr;
+	const uint8_t *at = text->bytes.ptr;
 	size_t line = 1;
 
-	while (offset > 0) {
-		const uint8_t *end = memchr(at, '\n', offset);
+	if (text->more)
+		return 0;
+	while (at < where) {
+		const uint8_t *end = memchr(at, '\n', (size_t)(where - at));
 
 		if (!end)
 			break;
-		offset -= (size_t)(end + 1 - at);
 		at = end + 1;
 		line++;
 	}
@@ -93,7 +95,7 @@ bool format_run_skip(struct format_run *run, enum format_defect defect, const ui
 		return false;
 	if (run->report.skipped++ == 0) {
 		run->report.defect = defect;
-		run->report.line = line_of(run->text, (size_t)(where - run->text.ptr));
+		run->report.line = line_of(run->text, where);
 	}
 	return true;
 }
@@ -108,38 +110,82 @@ static bool is_void(struct bytes text)
 	return true;
 }
 
+/** Drops what was read and waits for more; false if nothing comes. */
+static bool format_run_more(struct format_run *run, size_t consumed)
+{
+	return run->text->more && run->text->more(run->text, consumed);
+}
+
+/** False if there is nothing but white space. */
+static bool format_run_begins(struct format_run *run, struct json_slices *slices)
+{
+	while (is_void(run->text->bytes)) {
+		if (!format_run_more(run, run->text->bytes.len))
+			return false;
+		json_slices_init(slices, run->text->bytes);
+	}
+	return true;
+}
+
 bool format_run_element(
 	struct format_run *run, struct json_slices *slices, struct bytes *out_element)
 {
 	enum parser_status status;
+	struct json_slices before;
 
-	if (!slices->started && is_void(run->text))
+	if (!slices->started && !format_run_begins(run, slices))
 		return false;
-	status = json_slices_next(slices, out_element);
+	do {
+		before = *slices;
+		status = json_slices_next(slices, out_element);
+		/* Whatever ends where the piece ends may go on. */
+		if (slices->offset < slices->text.len || !format_run_more(run, before.offset))
+			break;
+		*slices = before;
+		slices->text = run->text->bytes;
+		slices->offset = 0;
+	} while (true);
 	if (status != PARSER_OK) {
 		run->status = status;
-		run->report.line = line_of(run->text, slices->offset);
+		run->report.line = line_of(run->text, slices->text.ptr + slices->offset);
 		return false;
 	}
 	return out_element->len > 0;
 }
 
-bool format_next_line(struct bytes *rest, struct bytes *out_line)
+bool format_run_line(struct format_run *run, struct bytes *out_line)
 {
-	struct bytes line = *rest;
 	const uint8_t *end;
+	struct bytes line;
 
-	if (rest->len == 0)
+	do {
+		line = run->text->bytes;
+		line.ptr += run->offset;
+		line.len -= run->offset;
+		end = line.len ? memchr(line.ptr, '\n', line.len) : NULL;
+		if (end || !format_run_more(run, run->offset))
+			break;
+		run->offset = 0;
+	} while (true);
+	if (!end && run->text->more && line.len > FORMAT_LINE_OCTETS_MAX)
+		run->status = PARSER_E_LIMIT;
+	if (line.len == 0 || run->status != PARSER_OK)
 		return false;
-	end = memchr(rest->ptr, '\n', rest->len);
 	if (end)
 		line.len = (size_t)(end - line.ptr);
-	rest->ptr += line.len + (end ? 1 : 0);
-	rest->len -= line.len + (end ? 1 : 0);
+	run->offset += line.len + (end ? 1 : 0);
 	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
 		line.len--;
 	*out_line = line;
 	return true;
+}
+
+enum parser_status format_parse(const struct format *format, struct bytes text, record_sink sink,
+	void *ctx, struct format_report *out_report)
+{
+	struct format_text whole = {.bytes = text};
+
+	return format->parse(&whole, sink, ctx, out_report);
 }
 
 struct bytes format_trim(struct bytes text)

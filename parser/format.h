@@ -18,6 +18,10 @@
 /** Entries of one file, good and bad: a /16 network full of leases. */
 #define FORMAT_RECORDS_MAX 65536u
 
+/** Octets of a line: an address and sixty-four names as long as dnsmasq's own buffer for one
+ *  (MAXDNAME, 1025). A longer line is a bad record. */
+#define FORMAT_LINE_OCTETS_MAX (64u * 1025)
+
 /** What the part of a file's name before the suffix says. */
 enum format_stem {
 	FORMAT_STEM_BRIDGE,  /**< `virbr0.status` */
@@ -42,15 +46,30 @@ struct format_report {
 	enum format_defect defect; /**< What is wrong with the first skipped record. */
 };
 
+/** The text of a file: whole, or piece by piece for those who may not hold all of it. */
+struct format_text {
+	struct bytes bytes; /**< What is there now. */
+	/** Drops the first `consumed` octets of `bytes` and appends what follows. NULL if `bytes`
+	 * is all. False, with `bytes` untouched, if nothing follows or there is no room for more: a
+	 *  piece must hold twice FORMAT_LINE_OCTETS_MAX. */
+	bool (*more)(struct format_text *text, size_t consumed);
+};
+
 struct format {
 	const char *name;   /**< For messages: "lease file", "guest file", … */
 	const char *suffix; /**< With its dot; a file of this format ends so. */
 	enum format_stem stem;
-	/** @return PARSER_OK (also for 0 octets), PARSER_E_SYNTAX, PARSER_E_LIMIT or
-	 *  PARSER_E_NO_MEMORY. */
-	enum parser_status (*parse)(
-		struct bytes text, record_sink sink, void *ctx, struct format_report *out_report);
+	/** Hands all records to `sink`. With pieces, the report has no lines.
+	 *  @return as format_parse(). */
+	enum parser_status (*parse)(struct format_text *text, record_sink sink, void *ctx,
+		struct format_report *out_report);
 };
+
+/** Parses a whole text.
+ *  @return PARSER_OK (also for 0 octets), PARSER_E_SYNTAX, PARSER_E_LIMIT or
+ *  PARSER_E_NO_MEMORY. */
+enum parser_status format_parse(const struct format *format, struct bytes text, record_sink sink,
+	void *ctx, struct format_report *out_report);
 
 /** The format of a file called `file_name` (no directory), or NULL if it is none of ours:
  *  `*.new`, hidden files, an empty stem, unknown suffixes. */

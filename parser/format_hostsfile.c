@@ -180,12 +180,12 @@ static bool parse_line(struct format_run *run, struct bytes line)
 }
 
 static enum parser_status parse_hostsfile(
-	struct bytes text, record_sink sink, void *ctx, struct format_report *out_report)
+	struct format_text *text, record_sink sink, void *ctx, struct format_report *out_report)
 {
 	struct format_run run = {.text = text, .sink = sink, .ctx = ctx};
 	struct bytes line;
 
-	while (format_next_line(&text, &line) && parse_line(&run, line))
+	while (format_run_line(&run, &line) && parse_line(&run, line))
 		;
 	*out_report = run.report;
 	return run.status;

@@ -6,13 +6,10 @@
 #include "format.h"
 #include "json_slices.h"
 
-/** Octets of a line: an address and sixty-four names as long as dnsmasq's own buffer for one
- *  (MAXDNAME, 1025). A longer line is a bad record. */
-#define FORMAT_LINE_OCTETS_MAX (64u * 1025)
-
 /** One parse under way. */
 struct format_run {
-	struct bytes text;
+	struct format_text *text;
+	size_t offset; /**< Of the next line. */
 	record_sink sink;
 	void *ctx;
 	struct format_report report;
@@ -31,8 +28,9 @@ bool format_run_skip(struct format_run *run, enum format_defect defect, const ui
 bool format_run_element(
 	struct format_run *run, struct json_slices *slices, struct bytes *out_element);
 
-/** Takes the next line off `rest`, without its LF or CR LF. False at the end of the text. */
-bool format_next_line(struct bytes *rest, struct bytes *out_line);
+/** Takes the next line, without its LF or CR LF. False at the end of the text, and if the line is
+ * too long for a piece of it (`run->status`). */
+bool format_run_line(struct format_run *run, struct bytes *out_line);
 
 /** Without blanks (space, tab) at either end. */
 struct bytes format_trim(struct bytes text);

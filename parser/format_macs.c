@@ -73,14 +73,14 @@ static bool parse_element(
 }
 
 static enum parser_status parse_macs(
-	struct bytes text, record_sink sink, void *ctx, struct format_report *out_report)
+	struct format_text *text, record_sink sink, void *ctx, struct format_report *out_report)
 {
 	struct format_run run = {.text = text, .sink = sink, .ctx = ctx};
 	struct json_tokener *tokener = NULL;
 	struct json_slices slices;
 	struct bytes element;
 
-	json_slices_init(&slices, text);
+	json_slices_init(&slices, text->bytes);
 	while (format_run_element(&run, &slices, &element) &&
 		parse_element(&run, &tokener, element))
 		;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "index_draft.h"
 #include "index_format.h"
 
 /* Slots that are read at once from a file: a lookup rarely needs more. */
@@ -54,8 +55,8 @@ const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t le
 	return buffer;
 }
 
-/* Do all hash tables lie within the file? A lookup finds out by itself; who maps the file and serves
- * from it wants to know before. */
+/* Do all hash tables lie within the file? A lookup finds out by itself; who maps the file and
+ * serves from it wants to know before. */
 static bool index_tables_fit(const uint8_t *map, size_t size)
 {
 	for (unsigned i = 0; i < 256; i++) {
@@ -122,7 +123,8 @@ static enum index_match index_compare(const struct index *index, uint32_t positi
 	value_at = (uint64_t)position + CDB_RECORD_HEADER_OCTETS + 1 + key.len;
 	if (value_at > index->size || value_len > index->size - value_at)
 		return INDEX_CORRUPT;
-	*out_value = (struct index_value){index, (uint32_t)value_at, value_len};
+	*out_value = (struct index_value){
+		.index = index, .offset = (uint32_t)value_at, .len = value_len};
 	return INDEX_FOUND;
 }
 
@@ -131,12 +133,15 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 {
 	uint8_t buffer[INDEX_SLOTS_AT_ONCE * CDB_SLOT_OCTETS];
 	uint32_t hash = index_hash((uint8_t)kind, key);
-	const uint8_t *octets = index_bytes(index, (hash & 0xff) * 8u, 8, NULL);
+	const uint8_t *octets;
 	uint32_t table;
 	uint32_t slots;
 	uint32_t slot;
 	uint32_t probes = 0;
 
+	if (index->draft)
+		return index_draft_find(index->draft, kind, key, out_value);
+	octets = index_bytes(index, (hash & 0xff) * 8u, 8, NULL);
 	if (!octets)
 		return INDEX_CORRUPT;
 	table = get_u32(octets);
@@ -175,6 +180,15 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 	return INDEX_ABSENT;
 }
 
+/* `len` octets at `offset` of a value; as index_bytes(). */
+static const uint8_t *value_bytes(
+	const struct index_value *value, size_t offset, size_t len, uint8_t *buffer)
+{
+	if (value->octets)
+		return value->octets + offset;
+	return index_bytes(value->index, (uint64_t)value->offset + offset, len, buffer);
+}
+
 enum parser_status index_record_at(
 	const struct index_value *value, size_t position, struct index_record *out_record)
 {
@@ -183,8 +197,7 @@ enum parser_status index_record_at(
 
 	if (position >= index_record_count(value))
 		return PARSER_E_CORRUPT;
-	octets = index_bytes(value->index, value->offset + position * INDEX_RECORD_OCTETS,
-		INDEX_RECORD_OCTETS, NULL);
+	octets = value_bytes(value, position * INDEX_RECORD_OCTETS, INDEX_RECORD_OCTETS, NULL);
 	if (!octets)
 		return PARSER_E_IO;
 	if (octets[1] > INDEX_KIND_NODE ||
@@ -217,16 +230,14 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
 		return PARSER_E_ABSENT;
 	if (left < INDEX_NAME_HEADER_OCTETS)
 		return PARSER_E_CORRUPT;
-	header = index_bytes(value->index, (uint64_t)value->offset + *offset,
-		INDEX_NAME_HEADER_OCTETS, header_buffer);
+	header = value_bytes(value, *offset, INDEX_NAME_HEADER_OCTETS, header_buffer);
 	if (!header)
 		return PARSER_E_IO;
 	len = get_u16(header + 10);
 	if (header[0] > INDEX_KIND_NODE || len > INDEX_NAME_OCTETS_MAX ||
 		len > left - INDEX_NAME_HEADER_OCTETS)
 		return PARSER_E_CORRUPT;
-	name = index_bytes(value->index,
-		(uint64_t)value->offset + *offset + INDEX_NAME_HEADER_OCTETS, len, buffer);
+	name = value_bytes(value, *offset + INDEX_NAME_HEADER_OCTETS, len, buffer);
 	if (!name)
 		return PARSER_E_IO;
 	*out_name = (struct index_name){
@@ -291,7 +302,7 @@ enum parser_status index_entry_next(const struct index *index, uint32_t *offset,
 		return PARSER_E_IO;
 	*out_kind = (enum index_key_kind)octets[0];
 	*out_key = (struct bytes){octets + 1, key_len - 1};
-	*out_value = (struct index_value){index, at + key_len, value_len};
+	*out_value = (struct index_value){.index = index, .offset = at + key_len, .len = value_len};
 	*offset = at + key_len + value_len;
 	return PARSER_OK;
 }
@@ -304,6 +315,6 @@ uint16_t index_network(const struct index *index, struct bytes label)
 	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND ||
 		value.len != 2)
 		return INDEX_NETWORK_NONE;
-	octets = index_bytes(index, value.offset, 2, NULL);
+	octets = value_bytes(&value, 0, 2, NULL);
 	return octets ? get_u16(octets) : INDEX_NETWORK_NONE;
 }

@@ -129,6 +129,8 @@ struct index_meta {
 #define INDEX_WINDOW_OCTETS 4096u
 
 /** The part of a file that was read last. */
+struct index_draft;
+
 struct index_window {
 	uint32_t offset;
 	uint32_t len;
@@ -141,6 +143,7 @@ struct index {
 	int fd;             /**< -1 if mapped. */
 	uint32_t size;
 	struct index_window *window; /**< Borrowed; NULL if mapped. */
+	struct index_draft *draft;   /**< Borrowed; NULL unless index_draft_new() made it. */
 };
 
 /** A value: where it lies. */
@@ -148,6 +151,7 @@ struct index_value {
 	const struct index *index;
 	uint32_t offset;
 	uint32_t len;
+	const uint8_t *octets; /**< Of a draft: the value itself; otherwise NULL. */
 };
 
 /** What a lookup found. NODATA and NXDOMAIN must survive every layer. */

@@ -60,14 +60,11 @@ typedef enum parser_status (*build_add)(
 /* Hands all records of one kind to `add`. */
 static enum parser_status build_each(struct build *build, enum record_kind kind, build_add add)
 {
-	size_t directory_count;
-	const struct store_directory *directories =
-		store_directories(build->store, &directory_count);
 	enum parser_status rc = PARSER_OK;
 
-	for (size_t d = 0; d < directory_count; d++) {
-		for (size_t f = 0; f < directories[d].file_count; f++) {
-			const struct store_file *file = directories[d].files[f];
+	for (size_t d = 0; d < build->directory_count; d++) {
+		for (size_t f = 0; f < build->directories[d].file_count; f++) {
+			const struct store_file *file = build->directories[d].files[f];
 			uint16_t network = build_find_network(build, file->stem);
 
 			for (size_t r = 0; r < file->record_count && rc == PARSER_OK; r++) {
@@ -94,17 +91,14 @@ static enum parser_status build_mark_network(
 
 static enum parser_status build_gather_networks(struct build *build)
 {
-	size_t directory_count;
-	const struct store_directory *directories =
-		store_directories(build->store, &directory_count);
 	enum parser_status rc = PARSER_OK;
 
 	for (size_t i = 0; i < build->options->network_count && rc == PARSER_OK; i++)
 		rc = build_add_network(build, build->options->networks[i].bridge,
 			build->options->networks[i].name);
-	for (size_t d = 0; d < directory_count; d++) {
-		for (size_t f = 0; f < directories[d].file_count && rc == PARSER_OK; f++)
-			rc = build_add_file_network(build, directories[d].files[f]);
+	for (size_t d = 0; d < build->directory_count; d++) {
+		for (size_t f = 0; f < build->directories[d].file_count && rc == PARSER_OK; f++)
+			rc = build_add_file_network(build, build->directories[d].files[f]);
 	}
 	for (size_t i = 0; i < build->network_count && rc == PARSER_OK; i++) {
 		rc = build_mark_network(build, build->networks[i].bridge, (uint16_t)i);
@@ -138,20 +132,67 @@ static enum parser_status build_gather(struct build *build)
 	return rc;
 }
 
-static bool build_init(struct build *build)
+/* Which kind counts under each name: the lowest that is there. */
+static enum parser_status build_rank_names(struct build *build)
 {
-	build->guest_names = grouping_new(sizeof(size_t));
-	build->guest_macs = grouping_new(sizeof(struct build_guest_mac));
-	build->aliases = grouping_new(sizeof(size_t));
-	build->reserved_for = grouping_new(sizeof(size_t));
-	build->records = grouping_new(sizeof(struct index_record));
-	build->names = grouping_new(sizeof(struct build_name));
-	build->reverse = grouping_new(0);
-	return build->guest_names && build->guest_macs && build->aliases && build->reserved_for &&
-	       build->records && build->names && build->reverse;
+	size_t count = grouping_count(build->records);
+	struct index_record *records = NULL;
+	size_t room = 0;
+
+	build->best_ranks = malloc(count + 1);
+	if (!build->best_ranks)
+		return PARSER_E_NO_MEMORY;
+	for (size_t i = 0; i < count; i++) {
+		size_t items = grouping_item_count(build->records, i);
+		uint8_t best = INDEX_KIND_NODE;
+
+		if (items > room) {
+			free(records);
+			room = items * 2;
+			records = malloc(room * sizeof(*records));
+			if (!records)
+				return PARSER_E_NO_MEMORY;
+		}
+		grouping_items(build->records, i, records);
+		for (size_t r = 0; r < items; r++) {
+			uint8_t rank = (uint8_t)build_rank(records[r].kind);
+
+			best = rank < best ? rank : best;
+		}
+		build->best_ranks[i] = best;
+	}
+	free(records);
+	return PARSER_OK;
 }
 
-static void build_done(struct build *build)
+enum parser_status build_init(struct build *build, const struct store_directory *directories,
+	size_t directory_count, const struct index_options *options, index_event_sink sink,
+	void *ctx)
+{
+	enum parser_status rc;
+
+	*build = (struct build){
+		.directories = directories,
+		.directory_count = directory_count,
+		.options = options,
+		.sink = sink,
+		.ctx = ctx,
+		.guest_names = grouping_new(sizeof(size_t)),
+		.guest_macs = grouping_new(sizeof(struct build_guest_mac)),
+		.aliases = grouping_new(sizeof(size_t)),
+		.reserved_for = grouping_new(sizeof(size_t)),
+		.records = grouping_new(sizeof(struct index_record)),
+		.names = grouping_new(sizeof(struct build_name)),
+		.reverse = grouping_new(0),
+	};
+	if (!build->guest_names || !build->guest_macs || !build->aliases || !build->reserved_for ||
+		!build->records || !build->names || !build->reverse)
+		return PARSER_E_NO_MEMORY;
+	rc = build_gather(build);
+	return rc == PARSER_OK ? build_rank_names(build) : rc;
+}
+
+void build_done(struct build *build)
 {
 	while (build->texts) {
 		struct build_text *next = build->texts->next;
@@ -166,6 +207,7 @@ static void build_done(struct build *build)
 	grouping_free(build->records);
 	grouping_free(build->names);
 	grouping_free(build->reverse);
+	free(build->best_ranks);
 	free(build->networks);
 	free(build->guests);
 	free(build->reservations);
@@ -174,11 +216,12 @@ static void build_done(struct build *build)
 enum parser_status index_build(const struct store *store, const struct index_options *options,
 	int fd, index_event_sink sink, void *ctx)
 {
-	struct build build = {.store = store, .options = options, .sink = sink, .ctx = ctx};
-	enum parser_status rc = PARSER_E_NO_MEMORY;
+	struct build build;
+	size_t directory_count;
+	const struct store_directory *directories = store_directories(store, &directory_count);
+	enum parser_status rc =
+		build_init(&build, directories, directory_count, options, sink, ctx);
 
-	if (build_init(&build))
-		rc = build_gather(&build);
 	if (rc == PARSER_OK)
 		rc = build_write(&build, fd);
 	build_done(&build);

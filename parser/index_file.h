@@ -16,10 +16,10 @@ struct index_file {
  *  @return PARSER_OK, PARSER_E_IO (errno), PARSER_E_NO_MEMORY. */
 enum parser_status index_file_create(const char *path, struct index_file *out_file);
 
-/** fsync, fchmod 0644, rename, fsync of the directory (which may fail: the file is published by
- *  then, and an older index that comes back after a power failure is found stale). On success
- * `*out_fd` is the descriptor of the published inode, the caller's to close; on failure the
- * temporary is gone. Either way `file` holds nothing any more. errno says why. */
+/** fsync, fchmod 0644, rename, fsync of the directory. If only the last fails, the file is
+ *  published all the same: an older index that is back after a power failure is found stale.
+ *  On success `*out_fd` is the descriptor of the published inode, the caller's to close; on
+ *  failure the temporary is gone and errno says why. Either way `file` holds nothing any more. */
 enum parser_status index_file_publish(struct index_file *file, int *out_fd);
 
 /** Removes the temporary. `file` holds nothing any more. Keeps errno. */
@@ -31,8 +31,8 @@ void index_file_sweep(const char *path);
 
 /** Opens a published index the way that a guest in somebody's process must: directory first, then
  *  the file in it, which may be no link, without blocking; a regular file within the size cap,
- * owned by the owner of its directory, neither writable by group or others. Changes errno only with
- *  PARSER_E_IO.
+ *  owned by the owner of its directory, neither writable by group or others. Changes errno only
+ *  with PARSER_E_IO.
  *  @param out_fd the caller's to close.
  *  @return PARSER_OK, PARSER_E_ABSENT, PARSER_E_UNTRUSTED, PARSER_E_LIMIT, PARSER_E_IO. */
 enum parser_status index_file_open(const char *path, int *out_fd);

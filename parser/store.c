@@ -279,7 +279,7 @@ static enum look_verdict look_parse(const struct entry *entry, struct bytes text
 {
 	struct content content = {0};
 	enum parser_status status =
-		entry->file.format->parse(text, content_add, &content, &look->report);
+		format_parse(entry->file.format, text, content_add, &content, &look->report);
 
 	if (status == PARSER_OK && !content.no_memory) {
 		content_finish(&content);
@@ -631,8 +631,10 @@ static enum parser_status directory_fail(
 		return PARSER_OK;
 	}
 	/* As for files: what lasts is stamped as it is, what passes is not. */
-	if (error == EACCES || error == EPERM)
+	if (error == EACCES || error == EPERM) {
 		directory->stamp = *before;
+		pass->condition->unsettled = source_stamp_is_racy(before);
+	}
 	directory_tell(pass, PARSER_E_IO, error);
 	return PARSER_OK;
 }

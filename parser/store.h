@@ -1,11 +1,11 @@
 /** @file The lease directories as last read: which files they hold, their stamps, and their
- * records.
+ *  records.
  *
  *  Owns copies of all records. A refresh reads only files whose stamp changed; a file that is
- *  torn, corrupt, unreadable or too large keeps the records of its last good content. A known file
- *  that is rewritten in place may be half of it, so it is read when it has looked the same for 10
- * ms; until then the store is unsettled. What comes by rename is read at once. Used by one thread
- * at a time. Knows nothing of the index that is built from it. */
+ *  torn, corrupt, unreadable or too large keeps the records of its last good content. A known
+ *  file that is rewritten in place may be half of it, so it is read when it has looked the same
+ *  for 10 ms; until then the store is unsettled. What comes by rename is read at once. Used by
+ *  one thread at a time. Knows nothing of the index that is built from it. */
 #ifndef PARSER_STORE_H
 #define PARSER_STORE_H
 

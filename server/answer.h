@@ -28,9 +28,25 @@ enum answer_verdict {
 };
 
 /** Answers one message.
+ *
+ *  Where a standard leaves a choice, or asks for more than this server is, it is made here so:
+ *  - Every opcode but QUERY is NOTIMP, UPDATE and NOTIFY too; there is nothing to update, and no
+ *    zone of anybody else's to be told of.
+ *  - TSIG (RFC 8945): there are no keys, so a signed question that is ours to answer gets NOTAUTH
+ *    with an unsigned TSIG and BADKEY; any other is forwarded unchanged.
+ *  - EDNS (RFC 6891): version 0, 1232 octets, DO copied, no options. A client's COOKIE is ignored;
+ *    one without a question gets an empty NOERROR.
+ *  - Any octet that does not belong to the message by its own counts makes it FORMERR.
+ *  - Class IN only: CH and ANY are REFUSED, never forwarded; so are AXFR, IXFR, TKEY, TSIG.
+ *    MAILA, MAILB and types that nobody knows are types that no name has: NODATA.
+ *  - ANY gets one RRset (RFC 8482): SOA at an apex, else A, else AAAA; PTR.
+ *  - TC is set if a required RRset (the answer, or the SOA of a negative answer) does not fit;
+ *    then none of it is in the reply. Addresses of the name server are left out without TC.
+ *
  *  @param now_unix_s seconds of unix time: leases that ended before are gone.
  *  @param query the whole message, without TCP's length prefix.
- *  @param reply room for at least ANSWER_UDP_OCTETS_MAX octets; no overlap with `query`.
+ *  @param reply room for at least ANSWER_UDP_OCTETS_MAX octets; no overlap with `query`. With less
+ *  than header, question and OPT need, the verdict is ANSWER_DROP.
  *  @param out_reply_len set for ANSWER_REPLY only; at most `reply_cap`. */
 enum answer_verdict answer_query(const struct zone *zone, const struct answer_limits *limits,
 	int64_t now_unix_s, struct bytes query, uint8_t *reply, size_t reply_cap,

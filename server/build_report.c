@@ -55,6 +55,13 @@ static const char *build_report_noun(const struct format *format, size_t count)
 	return count == 1 ? "entry" : "entries";
 }
 
+static const char *build_report_stay(const struct format *format, size_t count)
+{
+	if (format == &format_libvirt_status)
+		return count == 1 ? "lease stays" : "leases stay";
+	return count == 1 ? "entry stays" : "entries stay";
+}
+
 static const char *build_report_reason(const struct store_event *event)
 {
 	return event->system_error ? strerror(event->system_error) : parser_strerror(event->status);
@@ -82,9 +89,9 @@ static void build_report_records_skipped(
 	if (event->report.skipped > 1)
 		snprintf(more, sizeof(more), " (the first of %zu)", event->report.skipped);
 	build_report_add(report, LOG_LEVEL_WARNING, false,
-		"%s '%s': line %zu: %s%s; skipped, the other %zu %s stay", event->format->name,
+		"%s '%s': line %zu: %s%s; skipped, the other %zu %s", event->format->name,
 		event->path, event->report.line, format_defect_text(event->report.defect), more,
-		event->report.records, build_report_noun(event->format, event->report.records));
+		event->report.records, build_report_stay(event->format, event->report.records));
 }
 
 void build_report_store_event(void *ctx, const struct store_event *event)

@@ -25,6 +25,9 @@
 /* A line of the log or of the status; lists that are longer are cut. */
 #define DAEMON_TEXT_SIZE 512
 
+/* Soon enough for whoever waits for the start. */
+#define DAEMON_READY_AGAIN_MS 50
+
 enum daemon_signal { DAEMON_SIGNAL_TERM, DAEMON_SIGNAL_INT, DAEMON_SIGNAL_HUP, DAEMON_SIGNALS };
 
 struct daemon_listener {
@@ -36,6 +39,7 @@ struct daemon {
 	uv_loop_t loop;
 	uv_signal_t signals[DAEMON_SIGNALS];
 	uv_timer_t watchdog;
+	uv_timer_t ready; /* Until the service manager took READY=1. */
 	const char *conf_path;
 	struct notify notify;
 	struct sockets sockets;
@@ -164,6 +168,23 @@ static void daemon_notify_status(const struct daemon *daemon)
 		daemon->names == 1 ? "name" : "names", daemon_endpoints_text(daemon, endpoints));
 }
 
+static void daemon_on_ready(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+
+	if (notify_ready(&daemon->notify))
+		uv_timer_stop(timer);
+}
+
+/* A manager that is busy (it reads all units again, say) has a full queue for a while. */
+static void daemon_notify_ready(struct daemon *daemon)
+{
+	daemon_notify_status(daemon);
+	if (!notify_ready(&daemon->notify))
+		uv_timer_start(&daemon->ready, daemon_on_ready, DAEMON_READY_AGAIN_MS,
+			DAEMON_READY_AGAIN_MS);
+}
+
 /* Answers ----------------------------------------------------------------------------------- */
 
 static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
@@ -288,8 +309,7 @@ static void daemon_reload(struct daemon *daemon)
 		daemon_watch(daemon);
 		log_info("reload: the configuration was read again");
 	}
-	notify_ready(&daemon->notify);
-	daemon_notify_status(daemon);
+	daemon_notify_ready(daemon);
 }
 
 static void daemon_stop(struct daemon *daemon)
@@ -307,6 +327,7 @@ static void daemon_stop(struct daemon *daemon)
 	for (int i = 0; i < DAEMON_SIGNALS; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
+	uv_close((uv_handle_t *)&daemon->ready, NULL);
 }
 
 static void daemon_on_signal(uv_signal_t *handle, int number)
@@ -338,7 +359,9 @@ static void daemon_start_signals(struct daemon *daemon)
 		uv_signal_start(&daemon->signals[i], daemon_on_signal, numbers[i]);
 	}
 	uv_timer_init(&daemon->loop, &daemon->watchdog);
+	uv_timer_init(&daemon->loop, &daemon->ready);
 	daemon->watchdog.data = daemon;
+	daemon->ready.data = daemon;
 }
 
 /* Start ------------------------------------------------------------------------------------- */
@@ -443,8 +466,7 @@ static void daemon_ready(struct daemon *daemon, const char *version)
 
 	daemon->is_ready = true;
 	daemon_log_start(daemon, version);
-	daemon_notify_status(daemon);
-	notify_ready(&daemon->notify);
+	daemon_notify_ready(daemon);
 	if (daemon->notify.watchdog_ms > 0)
 		uv_timer_start(&daemon->watchdog, daemon_on_watchdog, 0, ping_ms ? ping_ms : 1);
 }

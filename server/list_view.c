@@ -27,11 +27,27 @@ static char *list_view_json(const struct list_view *view, const struct listing *
 	return text;
 }
 
+/* How many rows are shown. */
+static size_t list_view_rows(const struct list_view *view, size_t count)
+{
+	size_t room;
+
+	if (!view->is_screen || view->terminal.height == 0)
+		return count;
+	room = view->terminal.height > LIST_VIEW_OTHER_LINES
+		       ? view->terminal.height - LIST_VIEW_OTHER_LINES
+		       : 1;
+	return count < room ? count : room;
+}
+
 static char *list_view_table(const struct list_view *view, const struct listing *listing,
 	const struct index_meta *meta, int64_t now_unix_s)
 {
-	struct table_format format = {
-		.width = view->terminal.width, .colour = view->terminal.has_colour};
+	struct listing shown = {
+		.rows = listing->rows, .count = list_view_rows(view, listing->count)};
+	struct table_format format = {.width = view->terminal.width,
+		.rows_left = listing->count - shown.count,
+		.colour = view->terminal.has_colour};
 	unsigned columns = LIST_VIEW_COLUMNS;
 	struct table *table;
 	char *text = NULL;
@@ -40,11 +56,7 @@ static char *list_view_table(const struct list_view *view, const struct listing 
 		return calloc(1, 1);
 	if (view->scope == LISTING_SCOPE_ALL)
 		columns |= ROW_STATE;
-	if (view->is_screen && view->terminal.height > 0)
-		format.rows_max = view->terminal.height > LIST_VIEW_OTHER_LINES
-					  ? view->terminal.height - LIST_VIEW_OTHER_LINES
-					  : 1;
-	table = row_table(listing, meta, now_unix_s, columns);
+	table = row_table(&shown, meta, now_unix_s, columns);
 	if (table)
 		text = table_render(table, &format);
 	table_free(table);

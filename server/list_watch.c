@@ -1,6 +1,7 @@
 #include "server/list_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,10 @@ struct list_watch {
 	struct store *store;
 	struct names_source source;
 	struct listing shown;
-	char *text; /* What stands on the screen; NULL: nothing was written yet. */
+	bool must_gather; /* `shown` is of older files. */
+	int64_t gathered_unix_s;
+	int64_t next_change_unix_s; /* Of `shown`; 0: never. */
+	char *text;                 /* What stands on the screen; NULL: nothing was written yet. */
 	uv_loop_t loop;
 	uv_timer_t timer;
 	uv_signal_t signals[LIST_WATCH_SIGNALS];
@@ -57,7 +61,7 @@ struct list_watch {
 	struct watch *watch;
 	struct termios saved;
 	bool has_keys;
-	bool must_read; /* The files are to be read at the next tick. */
+	bool must_read; /* The files are to be read again soon. */
 	bool is_ending;
 	int exit_code;
 };
@@ -126,45 +130,79 @@ static bool list_watch_write(struct list_watch *self, char *text)
 	return fine;
 }
 
-static char *list_watch_render(
-	struct list_watch *self, const struct listing *listing, int64_t now_unix_s)
+/* Gathers anew if time or files may have made it another listing. A clock that was set back brings
+ * ended leases back. */
+static enum parser_status list_watch_gather(
+	struct list_watch *self, int64_t now_unix_s, bool *out_changed)
+{
+	bool has_ended = self->next_change_unix_s != 0 && now_unix_s >= self->next_change_unix_s;
+	struct listing fresh = {0};
+	enum parser_status status;
+
+	if (!self->must_gather && !has_ended && now_unix_s >= self->gathered_unix_s) {
+		*out_changed = false;
+		return PARSER_OK;
+	}
+	status = listing_gather(
+		&fresh, &self->source.index, &self->source.meta, self->view.scope, now_unix_s);
+	if (status != PARSER_OK) {
+		listing_done(&fresh);
+		return status;
+	}
+	*out_changed = !listing_same(&self->shown, &fresh);
+	listing_done(&self->shown);
+	self->shown = fresh;
+	self->must_gather = false;
+	self->gathered_unix_s = now_unix_s;
+	self->next_change_unix_s = listing_next_change(&fresh, now_unix_s);
+	return PARSER_OK;
+}
+
+static char *list_watch_render(struct list_watch *self, int64_t now_unix_s)
 {
 	char *text;
 
-	if (listing->count > 0 || self->view.form != LIST_FORM_TABLE)
-		return list_view_render(&self->view, listing, &self->source.meta, now_unix_s);
+	if (self->shown.count > 0 || self->view.form != LIST_FORM_TABLE)
+		return list_view_render(&self->view, &self->shown, &self->source.meta, now_unix_s);
 	if (asprintf(&text, "no virtual machine has a name yet (%s)\n", self->source.origin) < 0)
 		return NULL;
 	return text;
 }
 
+/* Until something may change by itself: a lease ends, or on a screen the time that is left. */
 static void list_watch_sleep(struct list_watch *self, int64_t now_unix_s);
 
-/* Shows what is true now, if it is not what was shown last. */
+/* Writes what is true now, if it is not what was written last.
+ * @return PARSER_OK, or why that cannot be found out; `out_written` false if nobody takes it. */
+static enum parser_status list_watch_update(
+	struct list_watch *self, int64_t now_unix_s, bool *out_written)
+{
+	bool changed;
+	char *text;
+	enum parser_status status = list_watch_gather(self, now_unix_s, &changed);
+
+	*out_written = true;
+	if (status != PARSER_OK || (self->text && !changed && !self->view.is_screen))
+		return status;
+	text = list_watch_render(self, now_unix_s);
+	if (!text)
+		return PARSER_E_NO_MEMORY;
+	if (self->text && self->view.is_screen && strcmp(self->text, text) == 0)
+		free(text);
+	else
+		*out_written = list_watch_write(self, text);
+	return PARSER_OK;
+}
+
 static void list_watch_show(struct list_watch *self)
 {
 	int64_t now_unix_s = cmd_now_unix_s();
-	struct listing listing = {0};
-	enum parser_status status = listing_gather(
-		&listing, &self->source.index, &self->source.meta, self->view.scope, now_unix_s);
-	char *text = NULL;
-	bool is_news;
+	bool written;
+	enum parser_status status = list_watch_update(self, now_unix_s, &written);
 
-	if (status == PARSER_OK)
-		text = list_watch_render(self, &listing, now_unix_s);
-	if (!text) {
-		cmd_complain("cannot list names", status ? status : PARSER_E_NO_MEMORY);
-		listing_done(&listing);
-		list_watch_end(self, CMD_EXIT_FAILED);
-		return;
-	}
-	is_news = !self->text || (self->view.is_screen ? strcmp(self->text, text) != 0
-						       : !listing_same(&self->shown, &listing));
-	listing_done(&self->shown);
-	self->shown = listing;
-	if (!is_news)
-		free(text);
-	else if (!list_watch_write(self, text))
+	if (status != PARSER_OK)
+		cmd_complain("cannot list names", status);
+	if (status != PARSER_OK || !written)
 		list_watch_end(self, CMD_EXIT_FAILED);
 	list_watch_sleep(self, now_unix_s);
 }
@@ -183,6 +221,7 @@ static void list_watch_read(struct list_watch *self)
 	}
 	names_source_done(&self->source);
 	self->source = fresh;
+	self->must_gather = true;
 	self->must_read = store_is_unsettled(self->store);
 	list_watch_show(self);
 }
@@ -199,7 +238,7 @@ static void list_watch_on_timer(uv_timer_t *timer)
 
 static void list_watch_sleep(struct list_watch *self, int64_t now_unix_s)
 {
-	int64_t next_unix_s = listing_next_change(&self->shown, now_unix_s);
+	int64_t next_unix_s = self->next_change_unix_s;
 	int64_t left_s = LIST_WATCH_SLEEP_MAX_S;
 	uint64_t timeout_ms;
 
@@ -220,23 +259,6 @@ static void list_watch_on_change(void *ctx)
 	list_watch_read(ctx);
 }
 
-static void list_watch_on_signal(uv_signal_t *signal, int number)
-{
-	struct list_watch *self = signal->data;
-
-	if (number == SIGINT || number == SIGTERM) {
-		list_watch_end(self, CMD_EXIT_OK);
-		return;
-	}
-	if (!self->view.is_screen)
-		return;
-	/* Another size, or back from the shell: what stood on the screen is gone. */
-	terminal_look(STDOUT_FILENO, &self->view.terminal);
-	free(self->text);
-	self->text = NULL;
-	list_watch_show(self);
-}
-
 static void list_watch_on_key(uv_poll_t *poll, int status, int events)
 {
 	struct list_watch *self = poll->data;
@@ -255,17 +277,47 @@ static void list_watch_on_key(uv_poll_t *poll, int status, int events)
 		list_watch_end(self, CMD_EXIT_OK);
 }
 
+/* Once at the start, and whenever we come back from the shell's background. */
 static void list_watch_take_keys(struct list_watch *self)
 {
-	if (!self->view.is_screen || !terminal_take_keys(STDIN_FILENO, &self->saved))
+	struct termios again;
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	int rc;
+
+	if (!self->view.is_screen || flags < 0 ||
+		!terminal_take_keys(STDIN_FILENO, self->has_keys ? &again : &self->saved) ||
+		self->has_keys)
 		return;
-	if (uv_poll_init(&self->loop, &self->keyboard, STDIN_FILENO) != 0) {
+	rc = uv_poll_init(&self->loop, &self->keyboard, STDIN_FILENO);
+	/* libuv made it non-blocking, and with it our output and the shell that share the open
+	 * terminal. Keys are read only when there are some. */
+	fcntl(STDIN_FILENO, F_SETFL, flags);
+	if (rc != 0) {
 		terminal_restore(STDIN_FILENO, &self->saved);
 		return;
 	}
 	self->has_keys = true;
 	self->keyboard.data = self;
 	uv_poll_start(&self->keyboard, UV_READABLE, list_watch_on_key);
+}
+
+static void list_watch_on_signal(uv_signal_t *signal, int number)
+{
+	struct list_watch *self = signal->data;
+
+	if (number == SIGINT || number == SIGTERM) {
+		list_watch_end(self, CMD_EXIT_OK);
+		return;
+	}
+	if (!self->view.is_screen)
+		return;
+	if (number == SIGCONT)
+		list_watch_take_keys(self);
+	/* Another size, or back from the shell: what stood on the screen is gone. */
+	terminal_look(STDOUT_FILENO, &self->view.terminal);
+	free(self->text);
+	self->text = NULL;
+	list_watch_show(self);
 }
 
 /* @return 0 or a libuv error. All handles are initialised once this was called. */

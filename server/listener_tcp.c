@@ -27,8 +27,8 @@
 #define SOCKET_BUFFER_OCTETS 65536
 
 const struct listener_tcp_limits listener_tcp_limits_default = {
-	/* With queue and gathered replies at their worst, 50 MiB; far above what resolvers keep
-	 * open to one server, and below the usual limit of 1,024 descriptors. */
+	/* With queue, gathered replies and a kept message at their worst, 80 MiB; far above what
+	 * resolvers keep open to one server, and below the usual limit of 1,024 descriptors. */
 	.connections_max = 256,
 	/* A quarter: one address cannot displace the connections of all others. Programs on this
 	 * host share one, so not less. */

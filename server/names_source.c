@@ -64,7 +64,6 @@ static enum parser_status names_source_init(struct names_source *source, enum na
 	return status == PARSER_OK ? index_meta_init(&source->meta, &source->index) : status;
 }
 
-/* The values of an index point to it where it stands, so the caller's struct gets its own. */
 static void names_source_move(struct names_source *from, struct names_source *to)
 {
 	*to = *from;

@@ -5,7 +5,8 @@
 
 #include "server/snapshot.h"
 
-/** An opened index. `index` is pointed into by its values, so the struct may not move. */
+/** An opened index. What was found in it points to `index`, so the struct may not move meanwhile.
+ */
 struct names_source {
 	struct index_window window; /**< What `index` reads through, if by descriptor. */
 	struct index index;

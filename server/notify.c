@@ -15,9 +15,6 @@
 /* A status line and the fixed texts; systemd reads at most 4096 octets. */
 #define NOTIFY_MESSAGE_SIZE 512
 
-/* READY=1 must arrive, but a manager that hangs must not keep us from serving names. */
-#define NOTIFY_SEND_TIMEOUT_S 2
-
 /* False if the text names no socket that we can send to. */
 static bool notify_address_parse(
 	const char *text, struct sockaddr_un *out_address, socklen_t *out_len)
@@ -71,16 +68,6 @@ static uint64_t notify_watchdog_ms(void)
 	return usec / 1000;
 }
 
-static int notify_socket(void)
-{
-	struct timeval timeout = {.tv_sec = NOTIFY_SEND_TIMEOUT_S};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	return fd;
-}
-
 void notify_init(struct notify *notify)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -90,7 +77,7 @@ void notify_init(struct notify *notify)
 		log_warning("NOTIFY_SOCKET: not the path of a socket; the service manager is not "
 			    "told of our state");
 	} else if (path) {
-		notify->fd = notify_socket();
+		notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (notify->fd < 0)
 			log_warning("socket for the service manager: %s; it is not told of our "
 				    "state",
@@ -108,23 +95,26 @@ void notify_done(struct notify *notify)
 	notify->fd = -1;
 }
 
-static void notify_send(const struct notify *notify, const char *text, int flags)
+/* False if the manager's queue is full. Other failures last: they count as said. */
+static bool notify_send(const struct notify *notify, const char *text)
 {
 	ssize_t sent;
 
 	if (notify->fd < 0)
-		return;
+		return true;
 	do {
-		sent = sendto(notify->fd, text, strlen(text), flags | MSG_NOSIGNAL,
+		sent = sendto(notify->fd, text, strlen(text), MSG_NOSIGNAL,
 			(const struct sockaddr *)&notify->address, notify->address_len);
 	} while (sent < 0 && errno == EINTR);
-	if (sent < 0)
-		log_debug("message to the service manager: %s", strerror(errno));
+	if (sent >= 0)
+		return true;
+	log_debug("message to the service manager: %s", strerror(errno));
+	return errno != EAGAIN && errno != ENOBUFS;
 }
 
-void notify_ready(const struct notify *notify)
+bool notify_ready(const struct notify *notify)
 {
-	notify_send(notify, "READY=1", 0);
+	return notify_send(notify, "READY=1");
 }
 
 void notify_reloading(const struct notify *notify)
@@ -135,17 +125,17 @@ void notify_reloading(const struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
 		(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	notify_send(notify, text, 0);
+	notify_send(notify, text);
 }
 
 void notify_stopping(const struct notify *notify)
 {
-	notify_send(notify, "STOPPING=1", 0);
+	notify_send(notify, "STOPPING=1");
 }
 
 void notify_watchdog(const struct notify *notify)
 {
-	notify_send(notify, "WATCHDOG=1", MSG_DONTWAIT);
+	notify_send(notify, "WATCHDOG=1");
 }
 
 void notify_status(const struct notify *notify, const char *format, ...)
@@ -162,5 +152,5 @@ void notify_status(const struct notify *notify, const char *format, ...)
 		if (*at == '\n')
 			*at = ' ';
 	}
-	notify_send(notify, text, MSG_DONTWAIT);
+	notify_send(notify, text);
 }

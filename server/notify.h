@@ -1,4 +1,5 @@
 /** @file Tells the service manager how we are: the protocol of sd_notify(3), spoken directly.
+ *  Nothing here blocks: a manager that hangs must not keep us from answering.
  *
  *  Without a service manager every call does nothing. The manager's variables are removed from
  *  the environment, so no child speaks in our name. */
@@ -30,18 +31,19 @@ static inline bool notify_is_active(const struct notify *notify)
 	return notify->fd >= 0;
 }
 
-/** We serve; also the end of a reload. */
-void notify_ready(const struct notify *notify);
+/** We serve; also the end of a reload. A manager that waits for this and never hears it kills us.
+ *  @return false if the manager's queue is full: say it again soon. */
+bool notify_ready(const struct notify *notify);
 
 /** A reload begins (Type=notify-reload wants the monotonic time with it). */
 void notify_reloading(const struct notify *notify);
 
 void notify_stopping(const struct notify *notify);
 
-/** Still alive. Never blocks: a busy manager loses the ping, and the next one counts. */
+/** Still alive. A busy manager loses the ping, and the next one counts. */
 void notify_watchdog(const struct notify *notify);
 
-/** One line for `systemctl status`. Never blocks. */
+/** One line for `systemctl status`. */
 void notify_status(const struct notify *notify, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

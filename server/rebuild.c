@@ -41,6 +41,7 @@ struct rebuild {
 	uv_loop_t *loop;
 	uv_timer_t timer;
 	uv_work_t work;
+	uv_work_t warm_up;
 	rebuild_publish publish;
 	void *ctx;
 
@@ -52,6 +53,7 @@ struct rebuild {
 
 	struct snapshot_conf *next_conf;
 	bool is_running;
+	bool is_warming_up;
 	bool is_stopped;
 	bool is_timer_closed;
 	bool is_asked_again; /* While one runs. */
@@ -276,7 +278,7 @@ static void rebuild_free(struct rebuild *rebuild)
 /* Dies when neither the worker nor the loop knows it any more. */
 static void rebuild_free_if_idle(struct rebuild *rebuild)
 {
-	if (rebuild->is_timer_closed && !rebuild->is_running)
+	if (rebuild->is_timer_closed && !rebuild->is_running && !rebuild->is_warming_up)
 		rebuild_free(rebuild);
 }
 
@@ -353,6 +355,31 @@ static void rebuild_schedule(struct rebuild *rebuild)
 	uv_queue_work(rebuild->loop, &rebuild->work, rebuild_on_work, rebuild_after_work);
 }
 
+static void rebuild_on_warm_up(uv_work_t *work)
+{
+	(void)work;
+}
+
+static void rebuild_after_warm_up(uv_work_t *work, int status)
+{
+	struct rebuild *rebuild = work->data;
+
+	(void)status;
+	rebuild->is_warming_up = false;
+	rebuild_free_if_idle(rebuild);
+}
+
+/* libuv starts its threads with the first work and aborts if it cannot: that may happen while the
+ * daemon starts, not when memory is short a month later. */
+static void rebuild_start_threads(struct rebuild *rebuild)
+{
+	/* One build at a time is all that runs there. */
+	setenv("UV_THREADPOOL_SIZE", "1", 0);
+	rebuild->is_warming_up = true;
+	rebuild->warm_up.data = rebuild;
+	uv_queue_work(rebuild->loop, &rebuild->warm_up, rebuild_on_warm_up, rebuild_after_warm_up);
+}
+
 int rebuild_start(uv_loop_t *loop, struct snapshot_conf *conf, rebuild_publish publish, void *ctx,
 	struct rebuild **out_rebuild)
 {
@@ -373,6 +400,7 @@ int rebuild_start(uv_loop_t *loop, struct snapshot_conf *conf, rebuild_publish p
 	rebuild->work.data = rebuild;
 	rebuild->timer.data = rebuild;
 	uv_timer_init(loop, &rebuild->timer);
+	rebuild_start_threads(rebuild);
 	*out_rebuild = rebuild;
 	return 0;
 }

@@ -19,7 +19,8 @@ struct rebuild;
  *  @param names how many names with an address it holds, alive or not. */
 typedef void (*rebuild_publish)(void *ctx, struct zone *fresh, size_t names);
 
-/** @param conf allocated; taken over, also on failure.
+/** Starts the worker thread too, so give up privileges before.
+ *  @param conf allocated; taken over, also on failure.
  *  @return 0 or a negative libuv error. */
 int rebuild_start(uv_loop_t *loop, struct snapshot_conf *conf, rebuild_publish publish, void *ctx,
 	struct rebuild **out_rebuild);

@@ -92,7 +92,7 @@ size_t reply_finish(struct reply *reply)
 {
 	const struct query *query = reply->query;
 	uint8_t *header = reply->octets;
-	uint8_t flags = (uint8_t)(FLAG_QR | query->opcode << 3);
+	uint8_t flags = (uint8_t)(FLAG_QR | (unsigned)query->opcode << 3);
 
 	reply_opt(reply);
 	if (reply->authoritative)

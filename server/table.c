@@ -100,13 +100,6 @@ size_t table_row_count(const struct table *table)
 	return table->row_count;
 }
 
-static size_t table_shown(const struct table *table, const struct table_format *format)
-{
-	bool all = format->rows_max == 0 || table->row_count <= format->rows_max;
-
-	return all ? table->row_count : format->rows_max;
-}
-
 /* Takes columns away from the widest cell that may be cut until a line fits, one at a time: so the
  * long ones end up equally wide instead of one being cut to nothing. */
 static void table_shrink(const struct table *table, size_t line_width, size_t *widths)
@@ -138,7 +131,7 @@ static void table_measure(
 {
 	for (size_t i = 0; i < table->column_count; i++)
 		out_widths[i] = text_width(table->columns[i].title);
-	for (size_t row = 0; row < table_shown(table, format); row++) {
+	for (size_t row = 0; row < table->row_count; row++) {
 		for (size_t i = 0; i < table->column_count; i++) {
 			size_t width = text_width(table->rows[row].cells[i]);
 
@@ -215,10 +208,8 @@ static void table_write_header(const struct table *table, FILE *out,
 static void table_write(const struct table *table, FILE *out, const struct table_format *format,
 	const size_t *widths, const char **cells)
 {
-	size_t shown = table_shown(table, format);
-
 	table_write_header(table, out, format, widths, cells);
-	for (size_t row = 0; row < shown; row++) {
+	for (size_t row = 0; row < table->row_count; row++) {
 		bool dim = format->colour && table->rows[row].style == TABLE_STYLE_DIM;
 
 		fputs(dim ? TABLE_DIM : "", out);
@@ -226,8 +217,8 @@ static void table_write(const struct table *table, FILE *out, const struct table
 			table, out, format, widths, (const char *const *)table->rows[row].cells);
 		fputs(dim ? TABLE_RESET "\n" : "\n", out);
 	}
-	if (shown < table->row_count)
-		fprintf(out, "%s and %zu more\n", text_ellipsis(), table->row_count - shown);
+	if (format->rows_left > 0)
+		fprintf(out, "%s and %zu more\n", text_ellipsis(), format->rows_left);
 }
 
 char *table_render(const struct table *table, const struct table_format *format)

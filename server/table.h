@@ -22,9 +22,9 @@ enum table_style {
 };
 
 struct table_format {
-	size_t width;    /**< Columns of a line; 0: as wide as the content. */
-	size_t rows_max; /**< Rows shown, then a line says how many are left; 0: all. */
-	bool colour;     /**< Write ANSI sequences: bold header, dim rows. */
+	size_t width;     /**< Columns of a line; 0: as wide as the content. */
+	size_t rows_left; /**< Rows that the caller left out: a last line says how many; 0: none. */
+	bool colour;      /**< Write ANSI sequences: bold header, dim rows. */
 };
 
 /** @param columns copied; their titles must outlive the table. NULL if memory is short. */

@@ -67,7 +67,7 @@ static size_t parse_whole(struct bytes text)
 	struct format_report report;
 	size_t count = 0;
 
-	if (format_libvirt_status.parse(text, count_record, &count, &report) != PARSER_OK)
+	if (format_parse(&format_libvirt_status, text, count_record, &count, &report) != PARSER_OK)
 		errx(1, "line %zu does not parse", report.line);
 	return count;
 }

@@ -228,7 +228,8 @@ struct client {
 	uint64_t sent;
 	uint64_t replies;
 	uint64_t lost;
-	uint64_t wrong; /* An id that is not in flight, not a reply, or RCODE not 0. */
+	uint64_t late;  /* Or twice: an id that is not in flight (any more). */
+	uint64_t wrong; /* Not a reply, or RCODE not 0. */
 	bool is_in_flight[IDS];
 	struct mmsghdr out[BATCH];
 	struct mmsghdr in[BATCH];
@@ -299,10 +300,15 @@ static void client_send(struct client *client)
 
 static void client_check(struct client *client, const uint8_t *reply, size_t len)
 {
-	uint16_t id = len < 12 ? 0 : (uint16_t)(reply[0] << 8 | reply[1]);
+	uint16_t id;
 
-	if (len < 12 || !client->is_in_flight[id] || !(reply[2] & 0x80)) {
+	if (len < 12 || !(reply[2] & 0x80)) {
 		client->wrong++;
+		return;
+	}
+	id = (uint16_t)(reply[0] << 8 | reply[1]);
+	if (!client->is_in_flight[id]) {
+		client->late++;
 		return;
 	}
 	client->is_in_flight[id] = false;
@@ -368,10 +374,12 @@ static int run_client(const char *address, const char *port, double seconds, uns
 	elapsed_s = (double)(now_ns() - start_ns) / 1e9;
 	while (client->in_flight > 0)
 		client_receive(client);
-	printf("client: %.1f kqps, %llu replies, %llu lost, %llu wrong\n",
+	printf("client: %.1f kqps, %llu replies, %llu lost, %llu late, %llu wrong\n",
 		(double)client->replies / 1e3 / elapsed_s, (unsigned long long)client->replies,
-		(unsigned long long)client->lost, (unsigned long long)client->wrong);
-	rc = client->replies == 0 || client->wrong > 0;
+		(unsigned long long)client->lost, (unsigned long long)client->late,
+		(unsigned long long)client->wrong);
+	/* A reply that is late was lost before; one that never was is an answer to nothing. */
+	rc = client->replies == 0 || client->wrong > 0 || client->late > client->lost;
 	close(client->fd);
 	free(client->queries);
 	free(client);

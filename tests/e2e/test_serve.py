@@ -176,11 +176,12 @@ class ServeTest(unittest.TestCase):
         return send(query, where, port=port or self.port, timeout=timeout)
 
     def values(self, name, rdtype="A", **options):
-        """Sorted texts of the answer; None for NXDOMAIN."""
+        """Sorted texts of the answer; None for NXDOMAIN, the code's name for other failures."""
         reply = self.ask(name, rdtype, **options)
         if reply.rcode() == dns.rcode.NXDOMAIN:
             return None
-        self.assertEqual(reply.rcode(), dns.rcode.NOERROR)
+        if reply.rcode() != dns.rcode.NOERROR:
+            return dns.rcode.to_text(reply.rcode())
         return sorted(item.to_text() for rrset in reply.answer for item in rrset)
 
     def wait_values(self, name, expected, seconds=CHANGE_S, **options):
@@ -271,7 +272,7 @@ class AnswerTest(ServeTest):
                 self.assertEqual(reply.authority[0].rdtype, dns.rdatatype.SOA)
             else:
                 last_seen = before
-                self.assertLessEqual(reply.answer[0].ttl, max(0, expires - int(before)))
+                self.assertLessEqual(reply.answer[0].ttl, max(0, expires - int(before - 0.02)))
             time.sleep(0.001)
         self.assertIsNotNone(first_gone)
         print(f"expiry: last seen {1000 * (last_seen - end):+.1f} ms, "
@@ -538,6 +539,23 @@ class SignalTest(ServeTest):
             self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
         self.assertIsNotNone(
             within(2 * CHANGE_S, lambda: self.ask("alpha.libvirt").answer[0].ttl == 49))
+        self.stop()
+
+    def test_manager_that_does_not_listen_is_told_later(self):
+        self.publish([lease("alpha", "192.168.122.1")])
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as noise:
+            noise.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    noise.sendto(b"noise", self.manager.path)
+        self.spawn()
+        self.assert_logged("serving libvirt")
+        self.process.send_signal(signal.SIGHUP)
+        self.assert_logged("reload: the configuration was read again")
+        start = time.monotonic()
+        self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
+        self.assertLess(time.monotonic() - start, 1)
+        self.manager.wait_for("READY=1")
         self.stop()
 
     def test_both_signals_end_it_well(self):

@@ -67,7 +67,7 @@ static struct outcome parse(size_t which, struct bytes text, size_t stop_after)
 	struct outcome outcome = {.kind = formats[which].kind, .stop_after = stop_after};
 	struct format_report report;
 	enum parser_status status =
-		formats[which].format->parse(text, take_record, &outcome, &report);
+		format_parse(formats[which].format, text, take_record, &outcome, &report);
 
 	require(status == PARSER_OK || status == PARSER_E_SYNTAX || status == PARSER_E_LIMIT);
 	require(report.records == outcome.records);

@@ -82,8 +82,8 @@ static inline void records_parse(
 		memcpy(copy, text.ptr, text.len);
 	records->count = 0;
 	memset(&records->report, 0xa5, sizeof(records->report));
-	records->status = format->parse(
-		(struct bytes){copy, text.len}, records_sink, records, &records->report);
+	records->status = format_parse(
+		format, (struct bytes){copy, text.len}, records_sink, records, &records->report);
 	free(copy);
 	assert_int_equal(records->report.records, records->count);
 }

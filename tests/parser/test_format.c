@@ -170,19 +170,125 @@ static void test_lines_end_with_lf_or_cr_lf_or_the_text(void **state)
 {
 	static const char text[] = "a\n\r\nb\r\n\rc\r\r\n\nlast";
 	static const char *const lines[] = {"a", "", "b", "\rc\r", "", "last"};
-	struct bytes rest = bytes_of_text(text);
+	struct format_text whole = {.bytes = bytes_of_text(text)};
+	struct format_run run = {.text = &whole};
 	struct bytes line;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(lines); i++) {
-		assert_true(format_next_line(&rest, &line));
+		assert_true(format_run_line(&run, &line));
 		assert_true(bytes_equal(line, bytes_of_text(lines[i])));
 	}
-	assert_false(format_next_line(&rest, &line));
-	rest = bytes_of_text("\n");
-	assert_true(format_next_line(&rest, &line));
+	assert_false(format_run_line(&run, &line));
+	whole.bytes = bytes_of_text("\n");
+	run.offset = 0;
+	assert_true(format_run_line(&run, &line));
 	assert_int_equal(line.len, 0);
-	assert_false(format_next_line(&rest, &line));
+	assert_false(format_run_line(&run, &line));
+}
+
+/* A text that comes in pieces of at most `cap` octets, `step` more at a time. */
+struct pieces {
+	struct format_text text; /* First, so that a text is its pieces. */
+	struct bytes rest;
+	uint8_t *window;
+	size_t cap;
+	size_t step;
+};
+
+static bool pieces_more(struct format_text *text, size_t consumed)
+{
+	struct pieces *pieces = (struct pieces *)text;
+	size_t kept = text->bytes.len - consumed;
+	size_t more = pieces->cap - kept < pieces->step ? pieces->cap - kept : pieces->step;
+
+	if (more > pieces->rest.len)
+		more = pieces->rest.len;
+	if (more == 0)
+		return false;
+	memmove(pieces->window, pieces->window + consumed, kept);
+	memcpy(pieces->window + kept, pieces->rest.ptr, more);
+	pieces->rest.ptr += more;
+	pieces->rest.len -= more;
+	text->bytes = (struct bytes){pieces->window, kept + more};
+	return true;
+}
+
+static void parse_in_pieces(struct records *records, const struct format *format, struct bytes text,
+	size_t cap, size_t step)
+{
+	struct pieces pieces = {
+		.text = {.more = pieces_more}, .rest = text, .cap = cap, .step = step};
+
+	pieces.window = malloc(cap);
+	assert_non_null(pieces.window);
+	records->count = 0;
+	records->status = format->parse(&pieces.text, records_sink, records, &records->report);
+	free(pieces.window);
+}
+
+static void test_pieces_make_the_same_records_as_the_whole(void **state)
+{
+	static const struct {
+		const struct format *format;
+		const char *text;
+	} more[] = {
+		{&format_libvirt_status, "  \n\t "},
+		{&format_libvirt_status, "[ ]  \n\n  "},
+		{&format_libvirt_status, "[ {\"ip-address\": \"10.0.0.1\"} ]   x"},
+		{&format_libvirt_status, "[ {\"ip-address\": \"10.0.0.1\"} , {\"ip-"},
+		{&format_libvirt_macs, "[{\"domain\": \"a\\\"]\", \"macs\": []}  ,7, {}]"},
+		{&format_libvirt_addnhosts, "10.0.0.1 a b\r\n\n# x\n10.0.0.2 c"},
+	};
+	static const char *const names[] = {"leases-v4/virbr0.status", "leases-v6/virbr1.status",
+		"guests/1-two-guests/virbr0.macs", "static-hosts/lab.hostsfile",
+		"static-hosts/lab.addnhosts", "stale-after-destroy/virbr0.macs"};
+	struct records whole = {0};
+	struct records pieces = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names) + COUNT(more); i++) {
+		bool is_file = i < COUNT(names);
+		const struct format *format = is_file ? format_find(strrchr(names[i], '/') + 1)
+						      : more[i - COUNT(names)].format;
+		char *text =
+			is_file ? scratch_read(
+					  scratch_path(TESTS_DATA_DIR "/captures", names[i]), NULL)
+				: strdup(more[i - COUNT(names)].text);
+
+		records_parse(&whole, format, bytes_of_text(text));
+		for (size_t step = 1; step < 400; step += step < 20 ? 1 : 37) {
+			parse_in_pieces(&pieces, format, bytes_of_text(text), 400, step);
+			assert_int_equal(pieces.status, whole.status);
+			assert_int_equal(pieces.count, whole.count);
+			assert_int_equal(pieces.report.skipped, whole.report.skipped);
+			assert_int_equal(pieces.report.defect, whole.report.defect);
+			for (size_t r = 0; r < whole.count; r++)
+				assert_string_equal(pieces.lines[r], whole.lines[r]);
+		}
+		free(text);
+	}
+}
+
+static void test_what_is_too_long_for_a_piece_is_an_error(void **state)
+{
+	char *text = malloc(FORMAT_LINE_OCTETS_MAX * 3);
+	struct records records = {0};
+
+	(void)state;
+	memset(text, 'x', FORMAT_LINE_OCTETS_MAX * 3);
+	memcpy(text, "10.0.0.1 a\n", 11);
+	parse_in_pieces(&records, &format_libvirt_addnhosts,
+		(struct bytes){(const uint8_t *)text, FORMAT_LINE_OCTETS_MAX * 3},
+		FORMAT_LINE_OCTETS_MAX * 2, 4096);
+	assert_int_equal(records.status, PARSER_E_LIMIT);
+	assert_int_equal(records.count, 1);
+	memcpy(text, "[{\"a\":\"", 8);
+	parse_in_pieces(&records, &format_libvirt_status,
+		(struct bytes){(const uint8_t *)text, FORMAT_LINE_OCTETS_MAX * 3},
+		FORMAT_LINE_OCTETS_MAX * 2, 4096);
+	assert_int_equal(records.status, PARSER_E_SYNTAX);
+	free(text);
 }
 
 static void test_duid_has_a_type_and_up_to_128_octets(void **state)
@@ -222,6 +328,8 @@ int main(void)
 		cmocka_unit_test(test_entries_up_to_the_limit_and_no_further),
 		cmocka_unit_test(test_sink_ends_the_parse_early),
 		cmocka_unit_test(test_lines_end_with_lf_or_cr_lf_or_the_text),
+		cmocka_unit_test(test_pieces_make_the_same_records_as_the_whole),
+		cmocka_unit_test(test_what_is_too_long_for_a_piece_is_an_error),
 		cmocka_unit_test(test_duid_has_a_type_and_up_to_128_octets),
 	};
 

@@ -103,14 +103,15 @@ static void parse_with_ever_more_memory(const struct format *format, const char 
 	size_t seen = 0;
 
 	assert_int_equal(
-		format->parse(bytes_of_text(text), count_record, &expected, &report), PARSER_OK);
+		format_parse(format, bytes_of_text(text), count_record, &expected, &report),
+		PARSER_OK);
 	assert_int_equal(report.skipped, 0);
 	for (size_t more = 0;; more += 97) {
 		const size_t before = live;
 
 		seen = 0;
 		live_max = live + more;
-		status = format->parse(bytes_of_text(text), count_record, &seen, &report);
+		status = format_parse(format, bytes_of_text(text), count_record, &seen, &report);
 		live_max = SIZE_MAX;
 		assert_int_equal(live, before);
 		assert_int_equal(report.skipped, 0);
@@ -160,8 +161,8 @@ static void test_greediest_elements_take_less_than_was_probed_for(void **state)
 			 * page. */
 			before = live;
 			live_most = live;
-			format_libvirt_macs.parse(
-				bytes_of_text(text), count_record, &seen, &report);
+			format_parse(&format_libvirt_macs, bytes_of_text(text), count_record, &seen,
+				&report);
 			assert_int_equal(report.records, 1);
 			if (live_most - before > JSON_SLICES_BUILD_OCTETS(len - 2) + 4096)
 				fail_msg("%zu of %s: %zu for %zu octets", count, items[i],
@@ -188,8 +189,8 @@ static void test_plain_leases_and_lines_need_no_memory(void **state)
 		size_t seen = 0;
 
 		allocations = 0;
-		assert_int_equal(rows[i].format->parse(
-					 bytes_of_text(rows[i].text), count_record, &seen, &report),
+		assert_int_equal(format_parse(rows[i].format, bytes_of_text(rows[i].text),
+					 count_record, &seen, &report),
 			PARSER_OK);
 		assert_int_equal(allocations, 0);
 		assert_int_equal(seen, 3);

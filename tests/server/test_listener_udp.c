@@ -295,25 +295,34 @@ static bool network_with_link_local(void)
 	return true;
 }
 
+/* From a client that is on the link itself, and from one whose address tells no link: to that the
+ * listener must remember it. */
 static int ask_link_local(void)
 {
+	static const char *const sources[] = {"fe80::7", "::1"};
 	struct server server;
-	union socket_address address;
-	uint8_t reply[16];
-	socklen_t len;
-	int client;
 
 	if (!network_with_link_local())
 		return 2;
 	server_start(&server, "::");
-	len = parse_address("fe80::7", server.port_be, &address);
-	address.v6.sin6_scope_id = if_nametoindex("lo");
-	client = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* An address may be tentative for a moment after it was added. */
-	for (int tries = 0; connect(client, &address.any, len) < 0 && tries < 100; tries++)
-		usleep(20000);
-	ask(client, "link", 4);
-	return await(&server, client, reply, sizeof(reply)) == 5 ? 0 : 1;
+	for (size_t i = 0; i < 2; i++) {
+		int client = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		union socket_address address;
+		socklen_t len = parse_address(sources[i], 0, &address);
+		uint8_t reply[16];
+
+		address.v6.sin6_scope_id = i == 0 ? if_nametoindex("lo") : 0;
+		/* An address may be tentative for a moment after it was added. */
+		for (int tries = 0; bind(client, &address.any, len) < 0 && tries < 100; tries++)
+			usleep(20000);
+		parse_address("fe80::7", server.port_be, &address);
+		address.v6.sin6_scope_id = if_nametoindex("lo");
+		assert_int_equal(connect(client, &address.any, len), 0);
+		ask(client, "link", 4);
+		if (await(&server, client, reply, sizeof(reply)) != 5)
+			return 1;
+	}
+	return 0;
 }
 
 static void test_link_local_address_replies_on_its_link(void **state)

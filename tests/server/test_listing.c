@@ -126,6 +126,41 @@ static void test_nodes_without_address_are_not_listed(void **state)
 		LISTING_SCOPE_LIVE, NOW, "ubuntu22.04 10.0.0.1 live;x 10.0.0.1 live;");
 }
 
+/* Captured while it ran; the leases of virbr0 ended at 1795504176 and shortly after. */
+static void test_captured_files_are_listed_as_they_lived(void **state)
+{
+	static const char *const files[] = {
+		"virbr0.macs", "virbr0.status", "virbr1.macs", "virbr1.status"};
+	char *directory = scratch_new();
+	struct built_index *built;
+	struct listing listing;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char *text = scratch_read(
+			scratch_path(TESTS_DATA_DIR "/captures/guests/1-two-guests", files[i]),
+			NULL);
+
+		scratch_publish(directory, files[i], text);
+		free(text);
+	}
+	built = built_index_new(directory, NULL);
+	listing = gather_at(built, LISTING_SCOPE_LIVE, 1795504176);
+	assert_string_equal(told(&listing),
+		"beta2 192.168.122.37 live;db server - live;gamma 192.168.122.36 live;"
+		"lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll "
+		"192.168.122.38 live;want2 192.168.150.12 live;web1 192.168.122.253 live;");
+	listing_done(&listing);
+	listing = gather_at(built, LISTING_SCOPE_LIVE, 1795504177);
+	assert_string_equal(told(&listing),
+		"db server - live;"
+		"lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll "
+		"192.168.122.38 live;want2 192.168.150.12 live;web1 192.168.122.253 live;");
+	listing_done(&listing);
+	built_index_free(built);
+	scratch_free(directory);
+}
+
 static void test_nothing_is_an_empty_listing(void **state)
 {
 	(void)state;
@@ -227,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_guest_without_a_living_lease_is_listed_without_address),
 		cmocka_unit_test(test_name_that_a_guest_owns_is_listed_for_the_guest_alone),
 		cmocka_unit_test(test_nodes_without_address_are_not_listed),
+		cmocka_unit_test(test_captured_files_are_listed_as_they_lived),
 		cmocka_unit_test(test_nothing_is_an_empty_listing),
 		cmocka_unit_test(test_rows_say_what_the_records_say),
 		cmocka_unit_test(test_next_change_is_the_second_after_the_first_end),

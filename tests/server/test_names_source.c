@@ -177,6 +177,20 @@ static void test_same_configuration_by_another_path_is_the_same(void **state)
 	snapshot_conf_done(&other.conf);
 }
 
+/* As on a host that never had a configuration. */
+static void test_configuration_that_appears_makes_the_index_stale(void **state)
+{
+	struct world *world = *state;
+
+	free(world->conf.path);
+	world->conf.path = strdup(scratch_path(world->directory, "none.conf"));
+	world->conf.stamp = (struct source_stamp){.state = SOURCE_ABSENT};
+	world_index(world);
+	check(world, "old", FROM_INDEX, "/index.cdb");
+	scratch_publish(world->directory, "none.conf", "");
+	check(world, "old", FROM_FILES, "/none.conf appeared)");
+}
+
 static void test_index_that_others_may_write_is_not_believed(void **state)
 {
 	struct world *world = *state;
@@ -225,6 +239,7 @@ int main(void)
 		TEST(test_vanished_file_is_not_served_from_the_index),
 		TEST(test_index_of_another_configuration_is_not_believed),
 		TEST(test_same_configuration_by_another_path_is_the_same),
+		TEST(test_configuration_that_appears_makes_the_index_stale),
 		TEST(test_index_that_others_may_write_is_not_believed),
 		TEST(test_spoilt_index_is_not_believed),
 		TEST(test_build_reads_the_files_whatever_the_index_says),

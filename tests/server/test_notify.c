@@ -52,7 +52,7 @@ static void check_every_message(const char *name)
 	assert_true(notify_is_active(&notify));
 	assert_null(getenv("NOTIFY_SOCKET"));
 
-	notify_ready(&notify);
+	assert_true(notify_ready(&notify));
 	assert_string_equal(manager_read(manager), "READY=1");
 	notify_status(&notify, "%d names on\n%s", 42, "127.0.0.56:53");
 	assert_string_equal(manager_read(manager), "STATUS=42 names on 127.0.0.56:53");
@@ -110,13 +110,14 @@ static void test_without_a_manager_nothing_happens(void **state)
 		notify_init(&notify);
 		/* Only an address that could be one makes us try. */
 		assert_int_equal(notify_is_active(&notify), i == 6);
-		notify_ready(&notify);
+		/* Nothing that another try could mend. */
+		assert_true(notify_ready(&notify));
 		notify_status(&notify, "x");
 		notify_done(&notify);
 	}
 }
 
-static void test_full_manager_does_not_block_pings(void **state)
+static void test_full_manager_blocks_nothing_and_ready_is_known_to_be_lost(void **state)
 {
 	char *directory = scratch_new();
 	int manager = manager_open(scratch_path(directory, "notify"));
@@ -134,6 +135,9 @@ static void test_full_manager_does_not_block_pings(void **state)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	assert_true(end.tv_sec - start.tv_sec < 2);
+	assert_false(notify_ready(&notify));
+	assert_string_equal(manager_read(manager), "WATCHDOG=1");
+	assert_true(notify_ready(&notify));
 	notify_done(&notify);
 	close(manager);
 	scratch_free(directory);
@@ -182,7 +186,7 @@ int main(void)
 		cmocka_unit_test(test_messages_reach_a_path),
 		cmocka_unit_test(test_messages_reach_an_abstract_name),
 		cmocka_unit_test(test_without_a_manager_nothing_happens),
-		cmocka_unit_test(test_full_manager_does_not_block_pings),
+		cmocka_unit_test(test_full_manager_blocks_nothing_and_ready_is_known_to_be_lost),
 		cmocka_unit_test(test_watchdog_interval),
 	};
 

@@ -170,6 +170,7 @@ static void test_no_guest_takes_the_name_of_its_host(void **state)
 
 	(void)state;
 	assert_int_equal(gethostname(host, sizeof(host) - 3), 0);
+	host[strcspn(host, ".")] = '\0';
 	world_load(&world, "");
 	snprintf(lease, sizeof(lease),
 		"[{\"ip-address\":\"10.0.0.1\",\"mac-address\":\"52:54:00:00:00:0a\","
@@ -179,7 +180,6 @@ static void test_no_guest_takes_the_name_of_its_host(void **state)
 		host, host);
 	scratch_publish(world.directory, "leases/virbr0.status", lease);
 	fd = build_in_memory(&world);
-	host[strcspn(host, ".")] = '\0';
 	assert_string_equal(addresses(fd, host), "");
 	strcat(host, "-2");
 	assert_string_equal(addresses(fd, host), "10.0.0.2");

@@ -50,7 +50,7 @@ build() {
 # Clang's warnings are others than GCC's. Nothing is run here.
 build_with_clang() {
 	CC=clang cmake --preset dev -B build/clang >/dev/null
-	cmake --build build/clang -j "$JOBS"
+	cmake --build build/clang -j "$JOBS" -- -k 0 # to the end: all warnings at once
 }
 
 main() {

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "conf/conf_index.h"
 #include "server/rrset.h"
-#include "server/snapshot.h"
 
 /* Nobody transfers these zones, so the timers serve those who read them: the low ends of RFC 1912
  * section 2.2. */
@@ -45,14 +45,14 @@ static uint8_t *home_write(const struct authority *authority, uint8_t *octets)
 static bool soa_write(const struct authority *authority, enum reply_section section, uint32_t ttl_s,
 	struct reply *reply)
 {
-	const size_t server_octets = LABEL_OCTETS(SNAPSHOT_SERVER_NAME) + home_octets(authority);
+	const size_t server_octets = LABEL_OCTETS(CONF_INDEX_SERVER_NAME) + home_octets(authority);
 	const size_t contact_octets = LABEL_OCTETS(HOSTMASTER) + 2;
 	uint8_t *at = reply_record(reply, section, authority->apex_offset, DNS_TYPE_SOA, ttl_s,
 		server_octets + contact_octets + SOA_NUMBERS_OCTETS);
 
 	if (!at)
 		return false;
-	at = label_write(at, SNAPSHOT_SERVER_NAME, LABEL_OCTETS(SNAPSHOT_SERVER_NAME));
+	at = label_write(at, CONF_INDEX_SERVER_NAME, LABEL_OCTETS(CONF_INDEX_SERVER_NAME));
 	const uint16_t home =
 		authority->is_reverse ? (uint16_t)(at - reply->octets) : authority->apex_offset;
 
@@ -75,7 +75,7 @@ static void glue_write(const struct authority *authority, uint16_t owner_offset,
 	static const uint8_t families[] = {ADDRESS_IPV4, ADDRESS_IPV6};
 	struct view view;
 	const enum index_match match = view_find(zone_index(authority->zone), INDEX_KEY_NAME,
-		bytes_of_text(SNAPSHOT_SERVER_NAME), now_unix_s, &view);
+		bytes_of_text(CONF_INDEX_SERVER_NAME), now_unix_s, &view);
 
 	if (match == INDEX_ABSENT || match == INDEX_CORRUPT)
 		return;
@@ -91,12 +91,12 @@ static bool ns_write(const struct authority *authority, int64_t now_unix_s, stru
 {
 	uint8_t *rdata = reply_record(reply, REPLY_ANSWER, authority->apex_offset, DNS_TYPE_NS,
 		zone_meta(authority->zone)->ttl_s,
-		LABEL_OCTETS(SNAPSHOT_SERVER_NAME) + home_octets(authority));
+		LABEL_OCTETS(CONF_INDEX_SERVER_NAME) + home_octets(authority));
 
 	if (!rdata)
 		return false;
 	home_write(authority,
-		label_write(rdata, SNAPSHOT_SERVER_NAME, LABEL_OCTETS(SNAPSHOT_SERVER_NAME)));
+		label_write(rdata, CONF_INDEX_SERVER_NAME, LABEL_OCTETS(CONF_INDEX_SERVER_NAME)));
 	glue_write(authority, (uint16_t)(rdata - reply->octets), now_unix_s, reply);
 	return true;
 }

@@ -107,10 +107,10 @@ int cmd_serve(int argc, char **argv)
 	}
 	if (options.prints_help) {
 		fputs(cmd_serve_help, stdout);
-		return cmd_serve_flush();
+		return (int)cmd_serve_flush();
 	}
 	log_start(options.log_level);
 	if (options.prints_conf)
-		return cmd_serve_print_conf(options.conf_path);
-	return daemon_run(options.conf_path, LEASEDNS_VERSION);
+		return (int)cmd_serve_print_conf(options.conf_path);
+	return (int)daemon_run(options.conf_path, LEASEDNS_VERSION);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "conf/conf_index.h"
 #include "parser/hostname.h"
 #include "parser/view.h"
 #include "server/snapshot.h"
@@ -65,7 +66,7 @@ void listing_done(struct listing *listing)
 static bool listing_is_own_name(struct bytes name, const struct index_record *record)
 {
 	return record->kind == INDEX_KIND_STATIC && record->network == INDEX_NETWORK_NONE &&
-	       bytes_equal(name, bytes_of_text(SNAPSHOT_SERVER_NAME));
+	       bytes_equal(name, bytes_of_text(CONF_INDEX_SERVER_NAME));
 }
 
 /* A guest without a living lease: what its records tell of it, without their addresses. */

@@ -10,22 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf/conf_index.h"
 #include "parser/index_file.h"
 
 /* An editor replaces the file once; whoever changes it without end is told what was read first. */
 #define SNAPSHOT_CONF_READS_MAX 3
 /* A file that is still being written after this many ticks is taken as it is. */
 #define SNAPSHOT_REFRESHES_MAX 4
-
-/* What index_options points to. */
-struct snapshot_options {
-	struct index_options index;
-	struct bytes *zones;
-	struct index_network *networks;
-	struct index_own_name *own_names;
-	struct index_source source;
-	char host_name[HOST_NAME_MAX + 1];
-};
 
 /* The recorded path is compared by processes that stand elsewhere, so it must be absolute. Links
  * stay: a stamp follows them. */
@@ -135,118 +126,22 @@ enum parser_status snapshot_settle(struct store *store, const struct snapshot_si
 	}
 }
 
-static bool snapshot_is_wildcard(const struct conf_endpoint *endpoint)
-{
-	static const uint8_t zero[sizeof(endpoint->octets)];
-
-	return memcmp(endpoint->octets, zero, address_octets(endpoint->family)) == 0;
-}
-
-static void snapshot_add_own_name(struct snapshot_options *options, const struct address *address)
-{
-	size_t count = options->index.own_name_count;
-
-	/* One address with two ports is still one address. */
-	for (size_t i = 0; i < count; i++) {
-		if (address_compare(&options->own_names[i].address, address) == 0)
-			return;
-	}
-	options->own_names[count] = (struct index_own_name){
-		.name = bytes_of_text(SNAPSHOT_SERVER_NAME), .address = *address};
-	options->index.own_name_count = count + 1;
-}
-
-/* Our own name has the addresses that we listen on. A link-local one is left out: a record has no
- * place for its interface. */
-static void snapshot_set_own_names(struct snapshot_options *options, const struct conf *conf)
-{
-	static const struct address loopback_ipv4 = {ADDRESS_IPV4, {127, 0, 0, 1}};
-	static const struct address loopback_ipv6 = {ADDRESS_IPV6, {[15] = 1}};
-
-	for (size_t i = 0; i < conf->listen_count; i++) {
-		const struct conf_endpoint *endpoint = &conf->listen[i];
-		struct address address = {.family = endpoint->family};
-
-		if (snapshot_is_wildcard(endpoint) || endpoint->scope_id != 0)
-			continue;
-		memcpy(address.octets, endpoint->octets, address_octets(endpoint->family));
-		snapshot_add_own_name(options, &address);
-	}
-	if (options->index.own_name_count > 0)
-		return;
-	for (size_t i = 0; i < conf->listen_count; i++) {
-		snapshot_add_own_name(options,
-			conf->listen[i].family == ADDRESS_IPV6 ? &loopback_ipv6 : &loopback_ipv4);
-	}
-}
-
-static void snapshot_options_done(struct snapshot_options *options)
-{
-	free(options->zones);
-	free(options->networks);
-	free(options->own_names);
-}
-
-/* calloc() may answer NULL for nothing; nobody looks at an array of length 0 then. */
-static enum parser_status snapshot_options_init(
-	struct snapshot_options *options, const struct snapshot_conf *snapshot)
-{
-	const struct conf *conf = &snapshot->conf;
-	struct timespec now;
-
-	*options = (struct snapshot_options){0};
-	options->zones = calloc(conf->zone_count + 1, sizeof(*options->zones));
-	options->networks = calloc(conf->network_count + 1, sizeof(*options->networks));
-	options->own_names = calloc(conf->listen_count + 1, sizeof(*options->own_names));
-	if (!options->zones || !options->networks || !options->own_names) {
-		snapshot_options_done(options);
-		return PARSER_E_NO_MEMORY;
-	}
-	for (size_t i = 0; i < conf->zone_count; i++)
-		options->zones[i] = bytes_of_text(conf->zones[i]);
-	for (size_t i = 0; i < conf->network_count; i++) {
-		options->networks[i] =
-			(struct index_network){.bridge = bytes_of_text(conf->networks[i].bridge),
-				.name = bytes_of_text(conf->networks[i].name)};
-	}
-	snapshot_set_own_names(options, conf);
-	/* A host without a name has none to guard. */
-	if (gethostname(options->host_name, sizeof(options->host_name) - 1) < 0)
-		options->host_name[0] = '\0';
-	options->source = (struct index_source){
-		.path = bytes_of_text(snapshot->path), .stamp = snapshot->stamp};
-	clock_gettime(CLOCK_REALTIME, &now);
-
-	options->index.zones = options->zones;
-	options->index.zone_count = conf->zone_count;
-	options->index.networks = options->networks;
-	options->index.network_count = conf->network_count;
-	options->index.own_names = options->own_names;
-	options->index.host_name = bytes_of_text(options->host_name);
-	options->index.ttl_s = conf->ttl_s;
-	options->index.negative_ttl_s = conf->negative_ttl_s;
-	options->index.sources = &options->source;
-	options->index.source_count = 1;
-	options->index.built_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	return PARSER_OK;
-}
-
 enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store, int fd,
 	const struct snapshot_sinks *sinks)
 {
-	struct snapshot_options options;
+	struct conf_index options;
 	enum parser_status status;
 	int saved_errno;
 
 	status = store_refresh(store, sinks->store_event, sinks->ctx);
 	if (status != PARSER_OK)
 		return status;
-	status = snapshot_options_init(&options, conf);
+	status = conf_index_init(&options, &conf->conf, conf->path, &conf->stamp);
 	if (status != PARSER_OK)
 		return status;
-	status = index_build(store, &options.index, fd, sinks->index_event, sinks->ctx);
+	status = index_build(store, &options.options, fd, sinks->index_event, sinks->ctx);
 	saved_errno = errno;
-	snapshot_options_done(&options);
+	conf_index_done(&options);
 	errno = saved_errno;
 	return status;
 }

@@ -8,9 +8,6 @@
 #include "parser/index_builder.h"
 #include "parser/store.h"
 
-/** How our own name server is called below each zone (SOA MNAME and NS). */
-#define SNAPSHOT_SERVER_NAME "leasedns"
-
 /** A configuration as it was read. */
 struct snapshot_conf {
 	struct conf conf;

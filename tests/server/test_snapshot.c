@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "conf/conf_index.h"
 #include "parser/freshness.h"
 #include "parser/index_file.h"
 #include "parser/view.h"
@@ -125,7 +126,7 @@ static void test_own_name_has_the_addresses_that_we_listen_on(void **state)
 		snprintf(text, sizeof(text), "[server]\nlisten = %s", cases[i].listen);
 		world_load(&world, text);
 		fd = build_in_memory(&world);
-		assert_string_equal(addresses(fd, SNAPSHOT_SERVER_NAME), cases[i].addresses);
+		assert_string_equal(addresses(fd, CONF_INDEX_SERVER_NAME), cases[i].addresses);
 		close(fd);
 		world_done(&world);
 	}

@@ -7,7 +7,7 @@
 
 /** A name of an address, before it is decided whether the merged view gives it. */
 struct build_name {
-	struct bytes name; /**< As written; of a DHCP hostname the whole of it. */
+	struct bytes name; /**< As written. */
 	enum index_kind kind;
 	uint16_t network;
 	bool has_mac;
@@ -30,6 +30,9 @@ struct build_guest {
 	struct bytes name;
 	struct bytes alias; /**< Owned by build.texts; empty if it needs none. */
 };
+
+/** A MAC has few owners; more than libvirt would write have none. */
+#define BUILD_OWNERS_MAX 64u
 
 /** A MAC address of a guest. */
 struct build_guest_mac {

@@ -242,7 +242,10 @@ static enum parser_status build_add_hostname(
 	rc = build_add_record(build, INDEX_KEY_HOSTNAME, name, record);
 	if (rc == PARSER_OK)
 		rc = build_add_record(build, INDEX_KEY_NAME, first, record);
-	return rc == PARSER_OK ? build_add_name(build, record, name, false) : rc;
+	/* The whole name, too, is a name of the address, though not in the merged view. */
+	if (rc == PARSER_OK && first.len < name.len)
+		rc = build_add_name(build, record, name, true);
+	return rc == PARSER_OK ? build_add_name(build, record, first, false) : rc;
 }
 
 static enum parser_status build_add_guest_lease(
@@ -260,9 +263,6 @@ static enum parser_status build_add_guest_lease(
 	record->kind = INDEX_KIND_GUEST_ALIAS;
 	return build_add_both(build, record, guest->alias);
 }
-
-/* A MAC has few owners; what libvirt would not write is cut short. */
-#define BUILD_OWNERS_MAX 64u
 
 static enum parser_status build_add_guest_leases(struct build *build, struct index_record *record)
 {

@@ -53,6 +53,30 @@ static void build_encode_record(const struct index_record *record, uint8_t *out)
 	memcpy(out + 28, record->address.octets, ADDRESS_IPV6_OCTETS);
 }
 
+/* Do both MACs belong to one guest of libvirt? */
+static bool build_is_one_guest(const struct build *build, const struct mac *a, const struct mac *b)
+{
+	struct build_guest_mac owners[2][BUILD_OWNERS_MAX];
+	size_t counts[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bytes mac = {i ? b->octets : a->octets, MAC_OCTETS};
+		size_t group = grouping_find(build->guest_macs, mac);
+
+		counts[i] = group == SIZE_MAX ? 0 : grouping_item_count(build->guest_macs, group);
+		if (counts[i] == 0 || counts[i] > BUILD_OWNERS_MAX)
+			return false;
+		grouping_items(build->guest_macs, group, owners[i]);
+	}
+	for (size_t i = 0; i < counts[0]; i++) {
+		for (size_t k = 0; k < counts[1]; k++) {
+			if (owners[0][i].guest == owners[1][k].guest)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Living leases of different machines under one hostname: clones, most often. */
 static void build_tell_shared(const struct build *build, struct bytes name,
 	const struct index_record *records, size_t count)
@@ -66,7 +90,8 @@ static void build_tell_shared(const struct build *build, struct bytes name,
 			continue;
 		if (!first)
 			first = &records[i];
-		if (memcmp(first->mac.octets, records[i].mac.octets, MAC_OCTETS) == 0)
+		if (memcmp(first->mac.octets, records[i].mac.octets, MAC_OCTETS) == 0 ||
+			build_is_one_guest(build, &first->mac, &records[i].mac))
 			continue;
 		build_tell(build, INDEX_EVENT_HOSTNAME_SHARED, name, records[i].network,
 			&records[i].address);
@@ -149,16 +174,13 @@ static enum parser_status build_decide_hidden(struct build *build, struct build_
 static enum parser_status build_decide(struct build *build, struct build_scratch *scratch,
 	struct build_name *name, const struct address *address)
 {
-	struct bytes text =
-		name->kind == INDEX_KIND_HOSTNAME ? hostname_first_label(name->name) : name->name;
 	size_t group;
 
 	if (name->rejected)
 		return PARSER_OK;
-	group = grouping_find(build->records, build_key(build, INDEX_KEY_NAME, text));
+	group = grouping_find(build->records, build_key(build, INDEX_KEY_NAME, name->name));
 	if (group == SIZE_MAX)
 		return PARSER_OK;
-	name->name = text;
 	name->published = build->best_ranks[group] == build_rank(name->kind);
 	return name->published ? PARSER_OK
 			       : build_decide_hidden(build, scratch, group, name, address);

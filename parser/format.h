@@ -59,6 +59,7 @@ struct format {
 	const char *name;   /**< For messages: "lease file", "guest file", … */
 	const char *suffix; /**< With its dot; a file of this format ends so. */
 	enum format_stem stem;
+	bool holds_leases; /**< RECORD_LEASE among others: many, where the rest is few. */
 	/** Hands all records to `sink`. With pieces, the report has no lines.
 	 *  @return as format_parse(). */
 	enum parser_status (*parse)(struct format_text *text, record_sink sink, void *ctx,

@@ -314,5 +314,6 @@ const struct format format_libvirt_status = {
 	.name = "lease file",
 	.suffix = ".status",
 	.stem = FORMAT_STEM_BRIDGE,
+	.holds_leases = true,
 	.parse = parse_status,
 };

@@ -15,7 +15,7 @@ static const struct command commands[] = {
 	{"serve", "answer DNS, and keep the index that NSS modules read", cmd_serve},
 	{"list", "list the names and addresses that are known", cmd_list},
 	{"lookup", "say what a name or an address means, and where that comes from", cmd_lookup},
-	{"index", "build the index once, or look into one", cmd_index},
+	{"index", "build and publish the index once", cmd_index},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -151,10 +151,12 @@ static void name_write(struct bytes text, uint8_t *octets)
 static bool name_is_ptr_target(
 	const struct index_name *name, const struct zone_origin *zone, int64_t now_unix_s)
 {
-	/* One octet more than the text: the first length. The root comes with the zone. */
+	/* One octet more than the text: the first length. The root comes with the zone. A name with
+	 * a NUL is not answered in the other direction. */
 	return name->published && name->dns_name && name->name.len > 0 &&
 	       name->name.len <= HOSTNAME_TEXT_OCTETS_MAX &&
 	       name->name.len + 1 + zone->octets <= DNS_NAME_OCTETS_MAX &&
+	       memchr(name->name.ptr, 0, name->name.len) == NULL &&
 	       index_is_alive(name->valid_from_unix_s, name->expires_unix_s, now_unix_s);
 }
 

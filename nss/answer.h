@@ -1,0 +1,25 @@
+/** @file Answers a question from an opened index, wherever that comes from. */
+#ifndef NSS_ANSWER_H
+#define NSS_ANSWER_H
+
+#include "nss/lookup.h"
+#include "nss/question.h"
+
+/** What all answers need. */
+struct answer_setting {
+	const struct nss_module *module;
+	const struct index *index;
+	uint32_t ttl_s; /**< At most; less if a lease ends before. */
+	int64_t now_unix_s;
+	struct bytes zone; /**< Canonical. */
+};
+
+/** @return NSS_OUTCOME_UNAVAILABLE if the index is corrupt. */
+enum nss_outcome answer_name(const struct answer_setting *setting, const struct question *question,
+	uint8_t family, lookup_address_sink sink, void *ctx, int32_t *out_ttl_s);
+
+/** @return as answer_name(). */
+enum nss_outcome answer_address(const struct answer_setting *setting, const struct address *address,
+	lookup_name_sink sink, void *ctx, int32_t *out_ttl_s);
+
+#endif

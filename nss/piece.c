@@ -1,0 +1,122 @@
+#include "nss/piece.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* As format_text asks for: the longest line, twice. */
+#define PIECE_OCTETS (FORMAT_LINE_OCTETS_MAX * 2)
+
+struct piece_reader {
+	struct format_text text; /* First, so that a text is its reader. */
+	int fd;
+	bool failed;
+	uint8_t octets[PIECE_OCTETS];
+};
+
+struct piece_reader *piece_reader_new(void)
+{
+	struct piece_reader *reader = malloc(sizeof(*reader));
+
+	if (reader)
+		reader->fd = -1;
+	return reader;
+}
+
+void piece_reader_free(struct piece_reader *reader)
+{
+	free(reader);
+}
+
+/* Appends to what is there; false at the end of the file and if there is no room. */
+static bool piece_fill(struct piece_reader *reader, size_t len)
+{
+	ssize_t got;
+
+	if (len == sizeof(reader->octets))
+		return false;
+	do {
+		got = read(reader->fd, reader->octets + len, sizeof(reader->octets) - len);
+	} while (got < 0 && errno == EINTR);
+	reader->failed = got < 0;
+	if (got <= 0)
+		return false;
+	reader->text.bytes = (struct bytes){reader->octets, len + (size_t)got};
+	return true;
+}
+
+/* As format_text.more. What is kept moves only if something comes, or the caller's view would be
+ * spoilt: so it moves to the front and, at the end of the file, back again. */
+static bool piece_more(struct format_text *text, size_t consumed)
+{
+	struct piece_reader *reader = (struct piece_reader *)text;
+	size_t len = text->bytes.len;
+	size_t kept = len - consumed;
+
+	memmove(reader->octets, reader->octets + consumed, kept);
+	if (piece_fill(reader, kept))
+		return true;
+	memmove(reader->octets + consumed, reader->octets, kept);
+	return false;
+}
+
+static int piece_open(const char *directory, const char *name)
+{
+	char path[PATH_MAX];
+	size_t directory_len = strlen(directory);
+	size_t name_len = strlen(name);
+
+	if (directory_len + name_len + 2 > sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(path, directory, directory_len);
+	path[directory_len] = '/';
+	memcpy(path + directory_len + 1, name, name_len + 1);
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+}
+
+static enum parser_status piece_parse(
+	struct piece_reader *reader, const struct store_file *file, record_sink sink, void *ctx)
+{
+	struct source_stamp before;
+	struct source_stamp after;
+	struct format_report report;
+	struct stat st;
+	enum parser_status status;
+
+	if (fstat(reader->fd, &st) < 0)
+		return PARSER_E_IO;
+	if (!S_ISREG(st.st_mode))
+		return PARSER_E_UNTRUSTED;
+	if (st.st_size > (off_t)FORMAT_FILE_OCTETS_MAX)
+		return PARSER_E_LIMIT;
+	source_stamp_of(&st, 0, &before);
+	reader->text = (struct format_text){.bytes = {reader->octets, 0}, .more = piece_more};
+	piece_fill(reader, 0);
+	status = file->format->parse(&reader->text, sink, ctx, &report);
+	if (reader->failed)
+		return PARSER_E_IO;
+	if (fstat(reader->fd, &st) < 0)
+		return PARSER_E_IO;
+	source_stamp_of(&st, 0, &after);
+	return source_stamp_same(&before, &after) ? status : PARSER_E_TORN;
+}
+
+enum parser_status piece_reader_parse(struct piece_reader *reader, const char *directory,
+	const struct store_file *file, record_sink sink, void *ctx)
+{
+	enum parser_status status;
+
+	reader->fd = piece_open(directory, file->name);
+	if (reader->fd < 0)
+		return errno == ENOENT ? PARSER_E_ABSENT : PARSER_E_IO;
+	status = piece_parse(reader, file, sink, ctx);
+	close(reader->fd);
+	reader->fd = -1;
+	return status;
+}

@@ -1,0 +1,35 @@
+/** @file What the lease files say that can matter for one question: reads each file in pieces and
+ *  keeps the few records that bear on it. The way for when there is no index to believe. */
+#ifndef NSS_SCAN_H
+#define NSS_SCAN_H
+
+#include "conf/conf.h"
+#include "nss/question.h"
+#include "parser/store.h"
+
+struct scan;
+
+/** What came of it, beside the records. */
+struct scan_report {
+	bool seen;   /**< At least one directory was read. */
+	bool failed; /**< A file or directory that is there was not: "not found" would be a guess.
+		      */
+};
+
+/** Lists the lease directories. NULL if memory is short. */
+struct scan *scan_new(const struct conf *conf);
+void scan_free(struct scan *scan);
+
+/** Keeps all that bears on a name.
+ *  @return PARSER_OK, PARSER_E_NO_MEMORY, PARSER_E_LIMIT (more records than we keep). */
+enum parser_status scan_for_name(struct scan *scan, const struct question *question);
+
+/** Keeps all that bears on the names of an address. As above. */
+enum parser_status scan_for_address(struct scan *scan, const struct address *address);
+
+/** The records that were kept, as index_draft_new() takes them. Valid until scan_free(). */
+const struct store_directory *scan_directories(const struct scan *scan, size_t *out_count);
+
+const struct scan_report *scan_report(const struct scan *scan);
+
+#endif

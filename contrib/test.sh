@@ -32,7 +32,8 @@ check_style() {
 	shellcheck -x "${scripts[@]}"
 	shellcheck -s dash tests/e2e/guest-init
 	if clang-format --version | grep -q "version $CLANG_FORMAT_VERSION\\."; then
-		find conf parser server tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
+		find . -path ./build -prune -o -name '*.[ch]' -print0 |
+			xargs -0 clang-format --dry-run -Werror
 	else
 		echo "Formatting is judged by clang-format $CLANG_FORMAT_VERSION alone, not by the $(
 			clang-format --version) that is installed." >&2

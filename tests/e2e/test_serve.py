@@ -132,8 +132,13 @@ class ServeTest(unittest.TestCase):
         os.rename(self.conf + ".aside", self.conf)
 
     def spawn(self, prefix=(), env=None, **options):
-        environment = dict(os.environ, NOTIFY_SOCKET=self.manager.path, **(env or {}))
+        environment = dict(os.environ, NOTIFY_SOCKET=self.manager.path)
         environment.pop("JOURNAL_STREAM", None)
+        for name, value in (env or {}).items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, LEASEDNS, "serve", "-v", "-c", self.conf],
@@ -736,6 +741,55 @@ class IndexTest(ServeTest):
         self.assert_logged("cannot be published: .*; DNS is served all the same")
         self.publish([lease("alpha", "192.168.122.2")])
         self.wait_values("alpha.libvirt", ["192.168.122.2"])
+        self.stop()
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+class PrivilegeTest(ServeTest):
+    UID = 64321
+
+    def start_as_root(self):
+        """Without a service manager, on a host that has the user 'leasedns'."""
+        passwd = os.path.join(self.scratch, "passwd")
+        shutil.copy("/etc/passwd", passwd)
+        with open(passwd, "a", encoding="utf-8") as file:
+            file.write(f"leasedns:x:{self.UID}:{self.UID}::/nonexistent:/usr/sbin/nologin\n")
+        script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
+        self.spawn(prefix=("unshare", "--mount", "--propagation", "private",
+                           "sh", "-c", script, "sh"),
+                   env={"NOTIFY_SOCKET": None, "INVOCATION_ID": None})
+        self.assert_logged("serving libvirt")
+
+    def test_root_is_given_up_and_work_goes_on(self):
+        self.write_conf(listen=f"127.0.0.1:{self.port}")
+        self.publish([lease("alpha", "192.168.122.1")])
+        self.start_as_root()
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            status = file.read()
+        ids = "\t".join([str(self.UID)] * 4)
+        self.assertIn(f"\nUid:\t{ids}\n", status)
+        self.assertIn(f"\nGid:\t{ids}\n", status)
+        self.assertRegex(status, rf"\nGroups:\t{self.UID} *\n")
+        self.assertIn("\nNoNewPrivs:\t1\n", status)
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/status", encoding="ascii") as file:
+                for name, bits in re.findall(r"Cap(\w+):\t(\w+)", file.read()):
+                    self.assertEqual(int(bits, 16), 0, name)
+        self.publish([lease("alpha", "192.168.122.2")])
+        self.wait_values("alpha.libvirt", ["192.168.122.2"])
+        # An NSS module believes an index that has its directory's owner.
+        for path in (self.index, os.path.dirname(self.index)):
+            self.assertEqual(os.stat(path).st_uid, self.UID)
+        self.assertNotIn("cannot be published", self.log())
+        self.stop()
+
+    def test_directory_of_somebody_else_stays_theirs(self):
+        os.mkdir(os.path.dirname(self.index))
+        self.publish([lease("alpha", "192.168.122.1")])
+        self.start_as_root()
+        self.assertEqual(os.stat(os.path.dirname(self.index)).st_uid, 0)
+        self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
+        self.assert_logged("cannot be published: Permission denied")
         self.stop()
 
 

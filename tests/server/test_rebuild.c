@@ -181,16 +181,26 @@ static void test_request_brings_what_changed(void **state)
 
 static void test_index_settles_and_then_rests(void **state)
 {
+	enum freshness freshness = FRESHNESS_FRESH;
 	struct fixture fixture;
 	int published;
 
 	(void)state;
-	start(&fixture, "run/index.cdb");
-	/* The files were written within this tick: nobody may believe their stamps yet. */
-	assert_int_equal(rebuild_first(fixture.rebuild), 0);
+	/* In memory: no slow disk stands between a change and its reading. */
+	start(&fixture, "absent/index.cdb");
+	/* Built within a tick of a change, nobody may believe its stamps. A busy machine may be
+	 * too slow for that: then again. */
+	for (int attempt = 0; attempt < 200 && freshness != FRESHNESS_RACY; attempt++) {
+		publish_leases(&fixture, "leases/virbr0.status", "web", 3);
+		assert_int_equal(rebuild_first(fixture.rebuild), 0);
+		freshness = freshness_of(zone_index(fixture.zone), NULL);
+	}
+	assert_int_equal(freshness, FRESHNESS_RACY);
+	published = fixture.published;
+	assert_true(published_within(&fixture, LATE_MS));
 	settle(&fixture);
 	assert_int_equal(freshness_of(zone_index(fixture.zone), NULL), FRESHNESS_FRESH);
-	assert_in_range(fixture.published, 1, 4);
+	assert_in_range(fixture.published - published, 1, 3);
 	published = fixture.published;
 	assert_false(published_within(&fixture, 1000));
 	assert_int_equal(fixture.published, published);

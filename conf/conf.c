@@ -99,5 +99,11 @@ void conf_done(struct conf *conf)
 		free(conf->lease_directories[i]);
 	free(conf->lease_directories);
 	free(conf->index_file);
+	free(conf->upstream_servers);
+	for (size_t i = 0; i < conf->forward_zone_count; i++) {
+		free(conf->forward_zones[i].name);
+		free(conf->forward_zones[i].servers);
+	}
+	free(conf->forward_zones);
 	memset(conf, 0, sizeof(*conf));
 }

@@ -29,7 +29,7 @@ struct conf_error {
 	char message[256]; /**< What is wrong and what would be right, without file and line. */
 };
 
-/** An address and port to listen on. */
+/** An address and port to listen on, or to ask. */
 struct conf_endpoint {
 	uint8_t family;     /**< 4 or 6. */
 	uint8_t octets[16]; /**< Network order; IPv4 uses the first four. */
@@ -43,8 +43,18 @@ struct conf_network {
 	char *name;   /**< One DNS label, lower case. */
 };
 
+/** Whom questions outside our zones are sent to. */
 enum conf_upstream {
-	CONF_UPSTREAM_NONE, /**< Questions outside our zones are refused. */
+	CONF_UPSTREAM_NONE,        /**< Nobody: such questions are refused. */
+	CONF_UPSTREAM_RESOLV_CONF, /**< The servers that /etc/resolv.conf names. */
+	CONF_UPSTREAM_SERVERS,     /**< Those of conf.upstream_servers. */
+};
+
+/** One `zone.NAME = servers` of [forward]. */
+struct conf_forward_zone {
+	char *name; /**< Lower case, no trailing dot. */
+	struct conf_endpoint *servers;
+	size_t server_count;
 };
 
 /** What is in force. Owned strings and arrays; freed by conf_done(). */
@@ -59,8 +69,15 @@ struct conf {
 	size_t network_count;
 	char **lease_directories; /**< [leases] libvirt: absolute paths, no '/' at the end */
 	size_t lease_directory_count;
-	char *index_file;            /**< [index] file: absolute path */
-	enum conf_upstream upstream; /**< [forward] upstream */
+	char *index_file;                       /**< [index] file: absolute path */
+	enum conf_upstream upstream;            /**< [forward] upstream */
+	struct conf_endpoint *upstream_servers; /**< Only of CONF_UPSTREAM_SERVERS. */
+	size_t upstream_server_count;
+	struct conf_forward_zone *forward_zones; /**< [forward] zone.NAME */
+	size_t forward_zone_count;
+	uint32_t cache_kib;     /**< [forward] cache-size, KiB; 0: no cache */
+	uint32_t max_ttl_s;     /**< [forward] max-ttl, seconds */
+	uint32_t serve_stale_s; /**< [forward] serve-stale, seconds; 0: never */
 };
 
 /** The embedded defaults. CONF_OK or CONF_E_NO_MEMORY. */

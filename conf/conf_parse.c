@@ -21,6 +21,7 @@ struct parser {
 	struct conf_error *error;
 	unsigned entry_lines[CONF_ENTRY_COUNT]; /* Where a key stands; 0: nowhere yet. */
 	unsigned network_lines[CONF_NETWORKS_MAX];
+	unsigned forward_zone_lines[CONF_FORWARD_ZONES_MAX];
 };
 
 /* Keeps the first failure and its line. */
@@ -130,13 +131,30 @@ static unsigned earlier_line(const struct parser *parser, enum conf_entry_id id,
 {
 	const struct conf *conf = parser->conf;
 
-	if (!conf_table[id].any_key)
+	if (!conf_table[id].key_prefix)
 		return parser->entry_lines[id];
+	if (conf_table[id].type == CONF_TYPE_FORWARD_ZONES)
+		return 0; /* Told by the name that it means: check_forward_zones(). */
 	for (size_t i = 0; i < conf->network_count; i++) {
 		if (strcmp(conf->networks[i].bridge, key) == 0)
 			return parser->network_lines[i];
 	}
 	return 0;
+}
+
+/* What is printed may be longer than what was read (an interface's index becomes its name), and
+ * must still be a line that can be read. */
+static enum conf_status check_printable(const struct parser *parser, enum conf_entry_id id,
+	const char *key, size_t position, size_t octets_max)
+{
+	const struct conf_entry *entry = &conf_table[id];
+	size_t octets = conf_print_value_octets(entry, parser->conf, position);
+
+	if (octets <= octets_max)
+		return CONF_OK;
+	return conf_fail(parser->error, CONF_E_VALUE,
+		"[%s] %s: the value takes %zu octets when written out, of at most %zu",
+		entry->section, conf_quote(key, strlen(key)).text, octets, octets_max);
 }
 
 static enum conf_status key_set(
@@ -158,14 +176,23 @@ static enum conf_status key_set(
 	if (rc != CONF_OK)
 		return rc;
 	parser->entry_lines[id] = parser->line;
-	if (conf_table[id].type == CONF_TYPE_NETWORKS)
+	switch (conf_table[id].type) {
+	case CONF_TYPE_NETWORKS:
 		parser->network_lines[conf->network_count - 1] = parser->line;
-	else if (conf_print_value_octets(&conf_table[id], conf, 0) > CONF_VALUE_OCTETS_MAX)
-		return conf_fail(parser->error, CONF_E_VALUE,
-			"[%s] %s: the value takes %zu octets when written out, of at most %d",
-			section, key, conf_print_value_octets(&conf_table[id], conf, 0),
-			CONF_VALUE_OCTETS_MAX);
-	return CONF_OK;
+		return CONF_OK;
+	case CONF_TYPE_FORWARD_ZONES:
+		parser->forward_zone_lines[conf->forward_zone_count - 1] = parser->line;
+		return check_printable(parser, id, key, conf->forward_zone_count - 1,
+			CONF_LINE_OCTETS_MAX - strlen(key) - strlen(" = "));
+	case CONF_TYPE_ENDPOINTS:
+	case CONF_TYPE_ZONES:
+	case CONF_TYPE_DIRECTORIES:
+	case CONF_TYPE_NUMBER:
+	case CONF_TYPE_FILE:
+	case CONF_TYPE_UPSTREAM:
+		break;
+	}
+	return check_printable(parser, id, key, 0, CONF_VALUE_OCTETS_MAX);
 }
 
 /* An ini_handler: nonzero goes on. */
@@ -237,6 +264,25 @@ static void check_networks(struct parser *parser)
 	}
 }
 
+/* The same domain may be written in several ways. */
+static void check_forward_zones(struct parser *parser)
+{
+	const struct conf_forward_zone *zones = parser->conf->forward_zones;
+
+	for (size_t i = 0; i < parser->conf->forward_zone_count; i++) {
+		for (size_t earlier = 0; earlier < i; earlier++) {
+			if (strcmp(zones[i].name, zones[earlier].name) != 0)
+				continue;
+			conf_fail(parser->error, CONF_E_KEY,
+				"[forward] zone.%s is given twice: it stands on line %u already",
+				conf_quote(zones[i].name, strlen(zones[i].name)).text,
+				parser->forward_zone_lines[earlier]);
+			parser_fail(parser, CONF_E_KEY, parser->forward_zone_lines[i]);
+			return;
+		}
+	}
+}
+
 /* A new index would look like a change of the leases, and be built again without end. */
 static void check_index_apart(struct parser *parser)
 {
@@ -265,6 +311,8 @@ static void check_index_apart(struct parser *parser)
 static void check_across(struct parser *parser)
 {
 	check_networks(parser);
+	if (parser->status == CONF_OK)
+		check_forward_zones(parser);
 	if (parser->status == CONF_OK)
 		check_index_apart(parser);
 }

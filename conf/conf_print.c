@@ -47,13 +47,19 @@ static void print_number(uint32_t number, conf_emit emit, void *ctx)
 	print_text(text, emit, ctx);
 }
 
-static const char *upstream_text(enum conf_upstream upstream)
+static void print_upstream(const struct conf *conf, conf_emit emit, void *ctx)
 {
-	switch (upstream) {
+	switch (conf->upstream) {
 	case CONF_UPSTREAM_NONE:
-		return "none";
+		print_text("none", emit, ctx);
+		break;
+	case CONF_UPSTREAM_RESOLV_CONF:
+		print_text("resolv.conf", emit, ctx);
+		break;
+	case CONF_UPSTREAM_SERVERS:
+		print_endpoints(conf->upstream_servers, conf->upstream_server_count, emit, ctx);
+		break;
 	}
-	return "none";
 }
 
 void conf_print_value(const struct conf_entry *entry, const struct conf *conf, size_t position,
@@ -80,7 +86,11 @@ void conf_print_value(const struct conf_entry *entry, const struct conf *conf, s
 		print_text(*(char *const *)value, emit, ctx);
 		break;
 	case CONF_TYPE_UPSTREAM:
-		print_text(upstream_text(*(const enum conf_upstream *)value), emit, ctx);
+		print_upstream(conf, emit, ctx);
+		break;
+	case CONF_TYPE_FORWARD_ZONES:
+		print_endpoints(conf->forward_zones[position].servers,
+			conf->forward_zones[position].server_count, emit, ctx);
 		break;
 	}
 }
@@ -147,6 +157,8 @@ static void print_limits(const struct printer *printer, const struct conf_entry 
 static void print_key(const struct printer *printer, const struct conf_entry *entry,
 	const char *key, size_t position)
 {
+	if (entry->key_prefix)
+		print(printer, entry->key_prefix);
 	print(printer, key);
 	print(printer, " =");
 	if (conf_print_value_octets(entry, printer->conf, position) > 0)
@@ -176,8 +188,13 @@ static void print_entry(const struct printer *printer, const struct conf_entry *
 		print_sample_key(printer, entry);
 		return;
 	}
-	if (entry->type != CONF_TYPE_NETWORKS) {
+	if (!entry->key_prefix) {
 		print_key(printer, entry, entry->key, 0);
+		return;
+	}
+	if (entry->type == CONF_TYPE_FORWARD_ZONES) {
+		for (size_t i = 0; i < conf->forward_zone_count; i++)
+			print_key(printer, entry, conf->forward_zones[i].name, i);
 		return;
 	}
 	for (size_t i = 0; i < conf->network_count; i++)

@@ -10,7 +10,8 @@
 void conf_print_sample(conf_emit emit, void *ctx);
 
 /** Writes the value in force, so that conf_value_set() takes it.
- *  @param position which of the networks; of other types everything is one value. */
+ *  @param position which of those whose keys the user chose; of other entries everything is one
+ *  value. */
 void conf_print_value(const struct conf_entry *entry, const struct conf *conf, size_t position,
 	conf_emit emit, void *ctx);
 

@@ -73,7 +73,7 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 		{
 			.section = "network",
 			.key = "BRIDGE",
-			.any_key = true,
+			.key_prefix = "",
 			.type = CONF_TYPE_NETWORKS,
 			.min = 0,
 			.max = CONF_NETWORKS_MAX,
@@ -120,12 +120,74 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 			.section = "forward",
 			.key = "upstream",
 			.type = CONF_TYPE_UPSTREAM,
-			.default_text = "none",
-			.help = "Who answers for names that are not ours. Only 'none' is supported "
-				"by "
-				"this version:\n"
-				"such questions are refused.",
-			.offset = offsetof(struct conf, upstream),
+			.max = CONF_UPSTREAMS_MAX,
+			.default_text = "resolv.conf",
+			.unit = "servers",
+			.help = "Who answers for names that are not ours: 'resolv.conf' for the "
+				"servers that\n"
+				"/etc/resolv.conf names, followed as it changes; or addresses, as "
+				"of "
+				"listen; or\n"
+				"'none': such questions are refused. Never leasedns itself.",
+			LIST(upstream_servers, upstream_server_count),
+		},
+	[CONF_FORWARD_ZONE] =
+		{
+			.section = "forward",
+			.key = "zone.NAME",
+			.key_prefix = "zone.",
+			.type = CONF_TYPE_FORWARD_ZONES,
+			.min = 0,
+			.max = CONF_FORWARD_ZONES_MAX,
+			.unit = "domains",
+			.help = "Who answers for a single domain and all below it: addresses, as "
+				"of upstream. Of\n"
+				"several that fit the longest counts. Names that otherwise never "
+				"leave this host\n"
+				"(home.arpa, private reverse zones) do if they are named here. "
+				"With\n"
+				"    zone.corp.example = 10.0.0.53\n"
+				"intranet.corp.example is asked for there, all else of upstream.",
+			LIST(forward_zones, forward_zone_count),
+		},
+	[CONF_FORWARD_CACHE_SIZE] =
+		{
+			.section = "forward",
+			.key = "cache-size",
+			.type = CONF_TYPE_NUMBER,
+			.min = 0,
+			.max = CONF_CACHE_KIB_MAX,
+			.default_text = "4096",
+			.unit = "KiB",
+			.help = "Memory for answers of upstream servers that are kept. 0: none is "
+				"kept.",
+			.offset = offsetof(struct conf, cache_kib),
+		},
+	[CONF_FORWARD_MAX_TTL] =
+		{
+			.section = "forward",
+			.key = "max-ttl",
+			.type = CONF_TYPE_NUMBER,
+			.min = 1,
+			.max = CONF_CACHED_S_MAX,
+			.default_text = "86400",
+			.unit = "seconds",
+			.help = "How long an answer of an upstream server is kept at most.",
+			.offset = offsetof(struct conf, max_ttl_s),
+		},
+	[CONF_FORWARD_SERVE_STALE] =
+		{
+			.section = "forward",
+			.key = "serve-stale",
+			.type = CONF_TYPE_NUMBER,
+			.min = 0,
+			.max = CONF_CACHED_S_MAX,
+			.default_text = "0",
+			.unit = "seconds",
+			.help = "How long a kept answer that has run out is still given while no "
+				"upstream server\n"
+				"answers. 0: never.",
+			.offset = offsetof(struct conf, serve_stale_s),
 		},
 };
 
@@ -171,8 +233,13 @@ static bool guess_is_close(const char *written, size_t len, const char *known)
 enum conf_entry_id conf_table_find(const char *section, const char *key)
 {
 	for (unsigned i = 0; i < CONF_ENTRY_COUNT; i++) {
-		if (strcmp(conf_table[i].section, section) == 0 &&
-			(conf_table[i].any_key || strcmp(conf_table[i].key, key) == 0))
+		const struct conf_entry *entry = &conf_table[i];
+
+		if (strcmp(entry->section, section) != 0)
+			continue;
+		if (entry->key_prefix
+				? strncmp(key, entry->key_prefix, strlen(entry->key_prefix)) == 0
+				: strcmp(entry->key, key) == 0)
 			return (enum conf_entry_id)i;
 	}
 	return CONF_ENTRY_NONE;
@@ -200,12 +267,12 @@ const char *conf_table_guess_section(const char *section, size_t len)
 enum conf_entry_id conf_table_guess_key(const char *section, const char *key)
 {
 	for (unsigned i = 0; i < CONF_ENTRY_COUNT; i++) {
-		if (strcmp(conf_table[i].section, section) == 0 && !conf_table[i].any_key &&
+		if (strcmp(conf_table[i].section, section) == 0 && !conf_table[i].key_prefix &&
 			guess_is_close(key, strlen(key), conf_table[i].key))
 			return (enum conf_entry_id)i;
 	}
 	for (unsigned i = 0; i < CONF_ENTRY_COUNT; i++) {
-		if (!conf_table[i].any_key && strcmp(conf_table[i].key, key) == 0)
+		if (!conf_table[i].key_prefix && strcmp(conf_table[i].key, key) == 0)
 			return (enum conf_entry_id)i;
 	}
 	return CONF_ENTRY_NONE;

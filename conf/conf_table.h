@@ -21,6 +21,14 @@
  *  virtual machine's address deserves to be kept longer. */
 #define CONF_TTL_S_MAX 86400
 #define CONF_DNS_PORT  53
+/** Far above the 3 of resolv.conf; each is kept account of, and one after the other is tried. */
+#define CONF_UPSTREAMS_MAX 16
+/** Each forwarded question is compared with each of them. */
+#define CONF_FORWARD_ZONES_MAX 64
+/** 1 GiB: what a small host has as a whole. */
+#define CONF_CACHE_KIB_MAX (1024 * 1024)
+/** A week: RFC 8767 section 4 proposes it as the upper bound of what a cache keeps. */
+#define CONF_CACHED_S_MAX 604800
 
 enum conf_type {
 	CONF_TYPE_ENDPOINTS,   /**< struct conf_endpoint * and count; min and max: of the count. */
@@ -29,7 +37,9 @@ enum conf_type {
 	CONF_TYPE_NETWORKS,    /**< struct conf_network * and count; one entry per key. */
 	CONF_TYPE_NUMBER,      /**< uint32_t; min and max: of the value. */
 	CONF_TYPE_FILE,        /**< char *, an absolute path. */
-	CONF_TYPE_UPSTREAM,    /**< enum conf_upstream */
+	CONF_TYPE_UPSTREAM, /**< enum conf_upstream, in a struct conf with all that belongs to it;
+				 max: of the count of servers. */
+	CONF_TYPE_FORWARD_ZONES, /**< struct conf_forward_zone * and count; one entry per key. */
 };
 
 /** Positions in conf_table. Entries of one section are neighbours. */
@@ -42,14 +52,19 @@ enum conf_entry_id {
 	CONF_LEASES_LIBVIRT,
 	CONF_INDEX_FILE,
 	CONF_FORWARD_UPSTREAM,
+	CONF_FORWARD_ZONE,
+	CONF_FORWARD_CACHE_SIZE,
+	CONF_FORWARD_MAX_TTL,
+	CONF_FORWARD_SERVE_STALE,
 	CONF_ENTRY_COUNT,
 	CONF_ENTRY_NONE = CONF_ENTRY_COUNT,
 };
 
 struct conf_entry {
 	const char *section;
-	const char *key; /**< A word in capitals if `any_key`. */
-	bool any_key;    /**< The user chooses the key, and may give several. */
+	const char *key; /**< Ends with a word in capitals if there is a `key_prefix`. */
+	/** The user chooses the key behind this, and may give several. NULL: there is but `key`. */
+	const char *key_prefix;
 	enum conf_type type;
 	uint32_t min;
 	uint32_t max;

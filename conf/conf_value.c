@@ -103,7 +103,7 @@ typedef enum conf_status (*string_maker)(
 static enum conf_status make_zone(
 	const struct conf_place *place, const char *word, size_t len, char **out_string)
 {
-	size_t name_len = word[len - 1] == '.' ? len - 1 : len;
+	size_t name_len = len > 0 && word[len - 1] == '.' ? len - 1 : len;
 	size_t start = 0;
 	bool good = name_len <= ZONE_OCTETS_MAX;
 	char *zone;
@@ -227,18 +227,13 @@ static enum conf_status endpoints_parse(
 	return CONF_OK;
 }
 
-static enum conf_status endpoints_set(const struct conf_entry *entry,
-	const struct conf_place *place, const char *text, struct conf *conf)
+/* @param out_endpoints the caller's to free. */
+static enum conf_status endpoints_make(const struct conf_place *place, const char *text,
+	size_t count, struct conf_endpoint **out_endpoints)
 {
-	struct conf_endpoint **list = member(conf, entry->offset);
-	size_t *list_count = member(conf, entry->count_offset);
-	struct conf_endpoint *endpoints;
-	size_t count = 0;
-	enum conf_status rc = words_count(entry, place, text, BLANKS_AND_COMMAS, &count);
+	struct conf_endpoint *endpoints = calloc(count, sizeof(*endpoints));
+	enum conf_status rc;
 
-	if (rc != CONF_OK)
-		return rc;
-	endpoints = calloc(count, sizeof(*endpoints));
 	if (!endpoints)
 		return no_memory(place);
 	rc = endpoints_parse(place, text, endpoints);
@@ -246,6 +241,23 @@ static enum conf_status endpoints_set(const struct conf_entry *entry,
 		free(endpoints);
 		return rc;
 	}
+	*out_endpoints = endpoints;
+	return CONF_OK;
+}
+
+static enum conf_status endpoints_set(const struct conf_entry *entry,
+	const struct conf_place *place, const char *text, struct conf *conf)
+{
+	struct conf_endpoint **list = member(conf, entry->offset);
+	size_t *list_count = member(conf, entry->count_offset);
+	struct conf_endpoint *endpoints = NULL;
+	size_t count = 0;
+	enum conf_status rc = words_count(entry, place, text, BLANKS_AND_COMMAS, &count);
+
+	if (rc == CONF_OK)
+		rc = endpoints_make(place, text, count, &endpoints);
+	if (rc != CONF_OK)
+		return rc;
 	free(*list);
 	*list = endpoints;
 	*list_count = count;
@@ -334,16 +346,92 @@ static enum conf_status file_set(const struct conf_entry *entry, const struct co
 	return CONF_OK;
 }
 
+static bool is_unspecified(const struct conf_endpoint *endpoint)
+{
+	static const uint8_t unspecified[16];
+
+	return memcmp(endpoint->octets, unspecified, endpoint->family == 4 ? 4 : 16) == 0;
+}
+
+/* Servers to ask. @param out_servers the caller's to free. */
+static enum conf_status servers_make(const struct conf_entry *entry, const struct conf_place *place,
+	const char *text, struct conf_endpoint **out_servers, size_t *out_count)
+{
+	char shown[CONF_ENDPOINT_TEXT_SIZE];
+	size_t count = 0;
+	enum conf_status rc = words_count(entry, place, text, BLANKS_AND_COMMAS, &count);
+
+	if (rc == CONF_OK && count == 0)
+		return conf_refuse(
+			place, "is empty, and needs 1 to %u %s", entry->max, entry->unit);
+	if (rc == CONF_OK)
+		rc = endpoints_make(place, text, count, out_servers);
+	if (rc != CONF_OK)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		if (!is_unspecified(&(*out_servers)[i]))
+			continue;
+		conf_endpoint_format(&(*out_servers)[i], shown);
+		free(*out_servers);
+		*out_servers = NULL;
+		return conf_refuse(place, "'%s' is no address that can be asked", shown);
+	}
+	*out_count = count;
+	return CONF_OK;
+}
+
 static enum conf_status upstream_set(const struct conf_entry *entry, const struct conf_place *place,
 	const char *text, struct conf *conf)
 {
-	enum conf_upstream *upstream = member(conf, entry->offset);
+	struct conf_endpoint *servers = NULL;
+	enum conf_upstream upstream = CONF_UPSTREAM_SERVERS;
+	size_t count = 0;
+	enum conf_status rc;
 
-	if (strcmp(text, "none") != 0)
-		return conf_refuse(place, "'%s': this version supports only 'none'",
-			conf_quote(text, strlen(text)).text);
-	*upstream = CONF_UPSTREAM_NONE;
+	if (strcmp(text, "none") == 0) {
+		upstream = CONF_UPSTREAM_NONE;
+	} else if (strcmp(text, "resolv.conf") == 0) {
+		upstream = CONF_UPSTREAM_RESOLV_CONF;
+	} else {
+		rc = servers_make(entry, place, text, &servers, &count);
+		if (rc != CONF_OK)
+			return rc;
+	}
+	free(conf->upstream_servers);
+	conf->upstream = upstream;
+	conf->upstream_servers = servers;
+	conf->upstream_server_count = count;
 	return CONF_OK;
+}
+
+static enum conf_status forward_zone_add(const struct conf_entry *entry,
+	const struct conf_place *place, const char *text, struct conf *conf)
+{
+	const char *name = place->key + strlen(entry->key_prefix);
+	struct conf_forward_zone zone = {NULL, NULL, 0};
+	struct conf_forward_zone *grown;
+	enum conf_status rc;
+
+	if (conf->forward_zone_count >= entry->max)
+		return conf_refuse(place, "more than %u %s", entry->max, entry->unit);
+	rc = make_zone(place, name, strlen(name), &zone.name);
+	if (rc == CONF_OK)
+		rc = servers_make(&conf_table[CONF_FORWARD_UPSTREAM], place, text, &zone.servers,
+			&zone.server_count);
+	if (rc != CONF_OK)
+		goto fail;
+	grown = realloc(conf->forward_zones, (conf->forward_zone_count + 1) * sizeof(*grown));
+	if (!grown) {
+		rc = no_memory(place);
+		goto fail;
+	}
+	conf->forward_zones = grown;
+	grown[conf->forward_zone_count++] = zone;
+	return CONF_OK;
+fail:
+	free(zone.name);
+	free(zone.servers);
+	return rc;
 }
 
 enum conf_status conf_value_set(const struct conf_entry *entry, const char *key, const char *text,
@@ -365,6 +453,8 @@ enum conf_status conf_value_set(const struct conf_entry *entry, const char *key,
 		return file_set(entry, &place, text, conf);
 	case CONF_TYPE_UPSTREAM:
 		return upstream_set(entry, &place, text, conf);
+	case CONF_TYPE_FORWARD_ZONES:
+		return forward_zone_add(entry, &place, text, conf);
 	}
 	return CONF_E_VALUE;
 }

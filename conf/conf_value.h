@@ -8,7 +8,8 @@
 /** An interface's name, as IFNAMSIZ counts it without the NUL. */
 #define CONF_BRIDGE_OCTETS_MAX 15
 
-/** Puts a value in force. What was there is replaced (of networks: one more is added), and freed.
+/** Puts a value in force. What was there is replaced, and freed; where the user chooses the key,
+ *  one more is added.
  *  @param key as written; the entry's own unless that takes any.
  *  @return CONF_OK, or, with `conf` unchanged and the message set, CONF_E_VALUE or
  *  CONF_E_NO_MEMORY. */

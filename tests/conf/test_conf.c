@@ -73,15 +73,21 @@ static void assert_strings_equal(char *const *a, size_t a_count, char *const *b,
 		assert_string_equal(a[i], b[i]);
 }
 
+static void assert_endpoints_equal(const struct conf_endpoint *a, size_t a_count,
+	const struct conf_endpoint *b, size_t b_count)
+{
+	assert_int_equal(a_count, b_count);
+	for (size_t i = 0; i < a_count; i++) {
+		assert_int_equal(a[i].family, b[i].family);
+		assert_memory_equal(a[i].octets, b[i].octets, 16);
+		assert_int_equal(a[i].scope_id, b[i].scope_id);
+		assert_int_equal(a[i].port, b[i].port);
+	}
+}
+
 static void assert_conf_equal(const struct conf *a, const struct conf *b)
 {
-	assert_int_equal(a->listen_count, b->listen_count);
-	for (size_t i = 0; i < a->listen_count; i++) {
-		assert_int_equal(a->listen[i].family, b->listen[i].family);
-		assert_memory_equal(a->listen[i].octets, b->listen[i].octets, 16);
-		assert_int_equal(a->listen[i].scope_id, b->listen[i].scope_id);
-		assert_int_equal(a->listen[i].port, b->listen[i].port);
-	}
+	assert_endpoints_equal(a->listen, a->listen_count, b->listen, b->listen_count);
 	assert_strings_equal(a->zones, a->zone_count, b->zones, b->zone_count);
 	assert_int_equal(a->ttl_s, b->ttl_s);
 	assert_int_equal(a->negative_ttl_s, b->negative_ttl_s);
@@ -94,6 +100,18 @@ static void assert_conf_equal(const struct conf *a, const struct conf *b)
 		b->lease_directory_count);
 	assert_string_equal(a->index_file, b->index_file);
 	assert_int_equal(a->upstream, b->upstream);
+	assert_endpoints_equal(a->upstream_servers, a->upstream_server_count, b->upstream_servers,
+		b->upstream_server_count);
+	assert_int_equal(a->forward_zone_count, b->forward_zone_count);
+	for (size_t i = 0; i < a->forward_zone_count; i++) {
+		assert_string_equal(a->forward_zones[i].name, b->forward_zones[i].name);
+		assert_endpoints_equal(a->forward_zones[i].servers,
+			a->forward_zones[i].server_count, b->forward_zones[i].servers,
+			b->forward_zones[i].server_count);
+	}
+	assert_int_equal(a->cache_kib, b->cache_kib);
+	assert_int_equal(a->max_ttl_s, b->max_ttl_s);
+	assert_int_equal(a->serve_stale_s, b->serve_stale_s);
 }
 
 static void test_defaults_are_the_documented_ones(void **state)
@@ -116,7 +134,12 @@ static void test_defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf.lease_directory_count, 1);
 	assert_string_equal(conf.lease_directories[0], "/var/lib/libvirt/dnsmasq");
 	assert_int_equal(conf.index_file[0], '/');
-	assert_int_equal(conf.upstream, CONF_UPSTREAM_NONE);
+	assert_int_equal(conf.upstream, CONF_UPSTREAM_RESOLV_CONF);
+	assert_int_equal(conf.upstream_server_count, 0);
+	assert_int_equal(conf.forward_zone_count, 0);
+	assert_int_equal(conf.cache_kib, 4096);
+	assert_int_equal(conf.max_ttl_s, 86400);
+	assert_int_equal(conf.serve_stale_s, 0);
 	conf_done(&conf);
 	conf_done(&conf); /* Done twice is done. */
 	conf_done(NULL);
@@ -139,6 +162,11 @@ static void test_every_key_is_read(void **state)
 		"virbr0 = Default\n"
 		"[forward]\n"
 		"upstream = none\n"
+		"cache-size = 0\n"
+		"zone.Corp.Example. = 192.0.2.53:5300, ::1\n"
+		"max-ttl = 604800\n"
+		"serve-stale = 1\n"
+		"zone.2.0.192.in-addr.arpa = 127.0.0.53\n"
 		"[leases] ; all of them\n"
 		"libvirt = /a/b///\t/c\n"
 		"[index] # here\n"
@@ -170,6 +198,17 @@ static void test_every_key_is_read(void **state)
 	assert_string_equal(conf.lease_directories[0], "/a/b");
 	assert_string_equal(conf.lease_directories[1], "/c");
 	assert_string_equal(conf.index_file, "/a dir/b,c");
+	assert_int_equal(conf.upstream, CONF_UPSTREAM_NONE);
+	assert_int_equal(conf.cache_kib, 0);
+	assert_int_equal(conf.max_ttl_s, 604800);
+	assert_int_equal(conf.serve_stale_s, 1);
+	assert_int_equal(conf.forward_zone_count, 2);
+	assert_string_equal(conf.forward_zones[0].name, "corp.example");
+	assert_int_equal(conf.forward_zones[0].server_count, 2);
+	assert_int_equal(conf.forward_zones[0].servers[0].port, 5300);
+	assert_int_equal(conf.forward_zones[0].servers[1].family, 6);
+	assert_string_equal(conf.forward_zones[1].name, "2.0.192.in-addr.arpa");
+	assert_int_equal(conf.forward_zones[1].servers[0].port, 53);
 	conf_done(&conf);
 }
 
@@ -324,10 +363,29 @@ static const struct bad_file bad_files[] = {
 		"[index] file may not lie in a directory of [leases] libvirt, '/a/b'"},
 	{"[leases]\nlibvirt = /\n[index]\nfile = //c\n", CONF_E_VALUE, 4,
 		"[index] file may not lie in a directory of [leases] libvirt, '/'"},
-	{"[forward]\nupstream = 192.0.2.53\n", CONF_E_VALUE, 2,
-		"[forward] upstream: '192.0.2.53': this version supports only 'none'"},
+	/* Forwarding. */
+	{"[forward]\nupstream = resolv.conf none\n", CONF_E_VALUE, 2,
+		"[forward] upstream: 'resolv.conf' is not an IP address, nor IPV4:PORT, nor "
+		"[IPV6]:PORT"},
 	{"[forward]\nupstream =\n", CONF_E_VALUE, 2,
-		"[forward] upstream: '': this version supports only 'none'"},
+		"[forward] upstream: is empty, and needs 1 to 16 servers"},
+	{"[forward]\nupstream = 192.0.2.1 192.0.2.1:53\n", CONF_E_VALUE, 2,
+		"[forward] upstream: '192.0.2.1:53' is given twice"},
+	{"[forward]\nupstream = ::\n", CONF_E_VALUE, 2,
+		"[forward] upstream: '::' is no address that can be asked"},
+	{"[forward]\nupstream = 1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4 1.1.1.5 1.1.1.6 1.1.1.7 1.1.1.8 "
+	 "1.1.1.9 1.1.2.1 1.1.2.2 1.1.2.3 1.1.2.4 1.1.2.5 1.1.2.6 1.1.2.7 1.1.2.8\n",
+		CONF_E_VALUE, 2, "[forward] upstream: 17 servers, of at most 16"},
+	{"[forward]\nzone.a.b = \n", CONF_E_VALUE, 2,
+		"[forward] zone.a.b: is empty, and needs 1 to 16 servers"},
+	{"[forward]\nzone.a.b = none\n", CONF_E_VALUE, 2,
+		"[forward] zone.a.b: 'none' is not an IP address, nor IPV4:PORT, nor [IPV6]:PORT"},
+	{"[forward]\nzone. = ::1\n", CONF_E_VALUE, 2,
+		"[forward] zone.: '' is not a domain name: words of letters, digits, '-' and '_', "
+		"each up to 63, parted by dots, up to 253 in all"},
+	{"[forward]\nzone.A.b = ::1\nzone.a.B. = ::2\n", CONF_E_KEY, 3,
+		"[forward] zone.a.b is given twice: it stands on line 2 already"},
+	{"[forward]\nzones.a = ::1\n", CONF_E_KEY, 2, "[forward] has no key 'zones.a'"},
 };
 
 static void test_bad_files_are_refused_with_line_and_reason(void **state)
@@ -448,6 +506,29 @@ static void test_the_257th_network_is_refused(void **state)
 	assert_int_equal(load_octets(*state, text.ptr, text.len, &conf, &error), CONF_E_VALUE);
 	assert_int_equal(error.line, 258);
 	assert_string_equal(error.message, "[network] more: more than 256 networks");
+	free(text.ptr);
+}
+
+static void test_the_65th_forward_zone_is_refused(void **state)
+{
+	struct text text = {NULL, 0};
+	struct conf_error error = {0, ""};
+	struct conf conf;
+	char line[64];
+
+	text_take(&text, "[forward]\n", strlen("[forward]\n"));
+	for (int i = 0; i < 64; i++) {
+		snprintf(line, sizeof(line), "zone.n%d = ::1\n", i);
+		text_take(&text, line, strlen(line));
+	}
+	conf = load_good(*state, text.ptr);
+	assert_int_equal(conf.forward_zone_count, 64);
+	assert_string_equal(conf.forward_zones[63].name, "n63");
+	conf_done(&conf);
+	text_take(&text, "zone.a = ::1\n", strlen("zone.a = ::1\n"));
+	assert_int_equal(load_octets(*state, text.ptr, text.len, &conf, &error), CONF_E_VALUE);
+	assert_int_equal(error.line, 66);
+	assert_string_equal(error.message, "[forward] zone.a: more than 64 domains");
 	free(text.ptr);
 }
 
@@ -644,6 +725,32 @@ static void random_zone(struct text *text, uint32_t *seed)
 	text_format(text, "\n");
 }
 
+static void random_forward(struct text *text, uint32_t *seed)
+{
+	unsigned zones = dice(seed, 8);
+
+	text_format(text, "[forward]\n");
+	switch (dice(seed, 4)) {
+	case 0:
+		text_format(text, "upstream = none\n");
+		break;
+	case 1:
+		text_format(text, "upstream = resolv.conf\n");
+		break;
+	case 2:
+		text_format(text, "upstream = 10.0.0.%u,[fd00::%x]:%u\n", dice(seed, 256),
+			dice(seed, 65536), 1 + dice(seed, 65535));
+		break;
+	case 3:
+		break;
+	}
+	for (unsigned i = 0; i < zones; i++)
+		text_format(text, "zone.Z%u.%x%s = 10.1.%u.%u fe80::%x%%lo\n", i, dice(seed, 65536),
+			dice(seed, 2) ? "." : "", i, dice(seed, 256), dice(seed, 65536));
+	text_format(text, "cache-size = %u\nmax-ttl = %u\nserve-stale = %u\n", dice(seed, 1048577),
+		1 + dice(seed, 604800), dice(seed, 604801));
+}
+
 static void random_rest(struct text *text, uint32_t *seed)
 {
 	/* Octets that a path may have and that mean something elsewhere. */
@@ -675,6 +782,7 @@ static void test_what_is_printed_reads_back_the_same(void **state)
 
 		random_listen(&text, &seed);
 		random_zone(&text, &seed);
+		random_forward(&text, &seed);
 		random_rest(&text, &seed);
 		conf = load_good(*state, text.ptr);
 		conf_print(&conf, text_take, &printed);
@@ -716,6 +824,7 @@ int main(void)
 		cmocka_unit_test(test_long_lines_and_values_are_refused_not_cut),
 		cmocka_unit_test(test_the_longest_line_is_read_whole),
 		cmocka_unit_test(test_the_257th_network_is_refused),
+		cmocka_unit_test(test_the_65th_forward_zone_is_refused),
 		cmocka_unit_test(test_an_absent_file_is_told_apart),
 		cmocka_unit_test(test_only_regular_files_are_read),
 		cmocka_unit_test(test_a_huge_file_is_refused_unread),

@@ -72,11 +72,12 @@ static const char everything[] = "[server]\nlisten = ::1 127.0.0.1\n"
 				 "[zone]\nname = a b.c d\nttl = 1\n"
 				 "[network]\nbr0 = a\nbr1 = b\n"
 				 "[leases]\nlibvirt = /a /b /c\n"
-				 "[index]\nfile = /x/y\n";
+				 "[index]\nfile = /x/y\n"
+				 "[forward]\nupstream = ::1\nzone.a = ::1\nzone.b = ::2\n";
 
 /* Text of the file; defaults: array, array, string, array, string, string; of the file: array;
- * array and 3; twice array and 2; array and 3; string. */
-#define ALLOCATIONS (1 + 6 + 1 + 4 + 6 + 4 + 1)
+ * array and 3; twice array and 2; array and 3; string; array; twice name, array and list. */
+#define ALLOCATIONS (1 + 6 + 1 + 4 + 6 + 4 + 1 + 1 + 6)
 
 static void test_each_allocation_that_fails_is_told_and_leaks_nothing(void **state)
 {
@@ -110,7 +111,9 @@ static void test_refused_values_leak_nothing(void **state)
 {
 	static const char *const texts[] = {"[zone]\nname = a b a\n", "[leases]\nlibvirt = /a b\n",
 		"[server]\nlisten = ::1 ::1\n", "[network]\na = b\nc = b\n",
-		"[network]\na = b\na = c\n", "[zone]\nname = x\nname = y\n"};
+		"[network]\na = b\na = c\n", "[zone]\nname = x\nname = y\n",
+		"[forward]\nupstream = ::1 ::1\n", "[forward]\nupstream = ::1 ::\n",
+		"[forward]\nzone.a = ::1 ::\n", "[forward]\nzone.a = ::1\nzone.A = ::2\n"};
 	char *directory = scratch_new();
 
 	(void)state;

@@ -17,7 +17,7 @@ static void test_entries_are_complete_and_sections_hold_together(void **state)
 		assert_non_null(entry->key);
 		assert_non_null(entry->help);
 		assert_true(entry->min <= entry->max);
-		assert_true(entry->any_key == (entry->default_text == NULL));
+		assert_true(!!entry->key_prefix == (entry->default_text == NULL));
 		assert_int_equal(conf_table_find(entry->section, entry->key), i);
 		for (unsigned j = i + 2; j < CONF_ENTRY_COUNT; j++) {
 			if (strcmp(entry->section, conf_table[j].section) == 0)
@@ -46,6 +46,8 @@ static void test_only_exact_names_are_found(void **state)
 	(void)state;
 	assert_int_equal(conf_table_find("zone", "ttl"), CONF_ZONE_TTL);
 	assert_int_equal(conf_table_find("network", "anything"), CONF_NETWORK_BRIDGE);
+	assert_int_equal(conf_table_find("forward", "zone.a"), CONF_FORWARD_ZONE);
+	assert_int_equal(conf_table_find("forward", "zone"), CONF_ENTRY_NONE);
 	assert_int_equal(conf_table_find("zone", "TTL"), CONF_ENTRY_NONE);
 	assert_int_equal(conf_table_find("zone", ""), CONF_ENTRY_NONE);
 	assert_int_equal(conf_table_find("server", "ttl"), CONF_ENTRY_NONE);

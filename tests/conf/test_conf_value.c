@@ -114,6 +114,10 @@ static void test_a_value_replaces_and_a_refused_one_does_not(void **state)
 		{CONF_LEASES_LIBVIRT, "/a x"},
 		{CONF_INDEX_FILE, "x"},
 		{CONF_FORWARD_UPSTREAM, "x"},
+		{CONF_FORWARD_UPSTREAM, "192.0.2.1 0.0.0.0"},
+		{CONF_FORWARD_CACHE_SIZE, "1048577"},
+		{CONF_FORWARD_MAX_TTL, "0"},
+		{CONF_FORWARD_SERVE_STALE, "604801"},
 	};
 	struct conf_error error;
 	struct conf conf;

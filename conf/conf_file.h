@@ -1,4 +1,5 @@
-/** @file The configuration file as octets. Knows nothing of what they say. Private to conf/. */
+/** @file The configuration file as octets. Knows nothing of what they say. Private to conf/ and to
+ *  who reads a file of the same kind. */
 #ifndef CONF_CONF_FILE_H
 #define CONF_CONF_FILE_H
 

@@ -1,18 +1,70 @@
-/** @file What the UDP and TCP listeners share: whom they ask for a reply. */
+/** @file What the UDP and TCP listeners share: whom they ask for a reply, and how one is given
+ *  later. */
 #ifndef SERVER_LISTENER_H
 #define SERVER_LISTENER_H
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "parser/bytes.h"
 #include "server/answer.h"
+
+struct listener_client;
+
+/** Where a query came in: part of a UDP listener or of a TCP connection. */
+struct listener_origin {
+	/** Sends `reply`; none if it is empty. Gives the client back. */
+	void (*settle)(const struct listener_client *client, struct bytes reply);
+};
+
+/** Who waits for a reply. A value: copy it. Keeps the memory of its listener or connection alive,
+ *  so each is settled exactly once, by listener_reply() or listener_drop(), whatever has become of
+ *  the listener meanwhile. The fields behind the first two are of UDP. */
+struct listener_client {
+	struct listener_origin *origin;
+	bool is_tcp;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} peer; /**< Of TCP only family and address. */
+	/** The address that was asked, where it is not the socket's own; else family 0. */
+	struct {
+		int family;
+		union {
+			struct in_pktinfo v4;
+			struct in6_pktinfo v6;
+		} info;
+	} local;
+};
 
 /** Whom a listener asks. Borrowed; must outlive the listener. */
 struct listener_ops {
 	/** As answer_query(), on the loop thread. */
 	enum answer_verdict (*answer)(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
 		size_t reply_cap, size_t *out_reply_len);
+	/** Takes a query for which `answer` gave ANSWER_FORWARD; settles the client sooner or
+	 * later, or at once. NULL: such queries are dropped.
+	 *  @param client copied if it is needed after the return.
+	 *  @param query likewise. */
+	void (*forward)(void *ctx, const struct listener_client *client, struct bytes query);
 	void *ctx;
 };
+
+/** Sends a reply. On a connection, or by a listener, that has been closed it does nothing but give
+ *  the client back.
+ *  @param reply at most ANSWER_UDP_OCTETS_MAX octets over UDP and ANSWER_TCP_OCTETS_MAX over TCP.
+ */
+static inline void listener_reply(const struct listener_client *client, struct bytes reply)
+{
+	client->origin->settle(client, reply);
+}
+
+/** Lets a client go without a reply. A TCP connection ends then, like for ANSWER_DROP. */
+static inline void listener_drop(const struct listener_client *client)
+{
+	client->origin->settle(client, (struct bytes){NULL, 0});
+}
 
 #endif

@@ -38,6 +38,8 @@ const struct listener_tcp_limits listener_tcp_limits_default = {
 	.first_octet_ms = 3000,
 	/* RFC 7766 section 6.2.3: of the order of seconds. */
 	.idle_ms = 10000,
+	/* A browser that opens a page asks for some dozens of names at once. */
+	.unsettled_max = 128,
 	/* One longest reply: who has not taken that has no use for a second. */
 	.write_queue_octets_max = TCP_FRAME_OCTETS_MAX,
 };

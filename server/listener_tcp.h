@@ -7,9 +7,13 @@
  * not asked anything yet, the oldest of these goes, so a flood of silent ones displaces itself;
  * else the one whose last query or taken reply is longest ago.
  *
- *  A message without octets, and one that gets no reply (ANSWER_DROP; ANSWER_FORWARD is treated
- *  alike), ends the connection after the replies to what came before: a peer that is no DNS client,
- *  or out of step with its lengths, would wait in vain. */
+ *  Replies that come later (ANSWER_FORWARD) are sent as they come, in any order (RFC 7766 section
+ *  6.2.1.1). A connection that waits for some is not idle; it reads no more while it waits for as
+ *  many as it may.
+ *
+ *  A message without octets, and one that gets no reply (ANSWER_DROP, listener_drop()), ends the
+ * connection after the replies to what came before: a peer that is no DNS client, or out of step
+ * with its lengths, would wait in vain. */
 #ifndef SERVER_LISTENER_TCP_H
 #define SERVER_LISTENER_TCP_H
 
@@ -21,8 +25,10 @@ struct listener_tcp_limits {
 	unsigned connections_max;            /**< In total on this listener. */
 	unsigned connections_per_client_max; /**< From one address. */
 	uint64_t first_octet_ms;             /**< From accept to the first octet. */
-	uint64_t idle_ms; /**< Between messages; also for one message to be whole, however its
-			       octets drip in, and for some of a reply to be taken. */
+	uint64_t idle_ms;       /**< Between messages; also for one message to be whole, however its
+				     octets drip in, and for some of a reply to be taken. */
+	unsigned unsettled_max; /**< Queries of one connection that wait for a later reply:
+				     reading pauses there. */
 	size_t write_queue_octets_max; /**< Replies not yet taken, with what it costs to keep them:
 					    reading pauses above. May be exceeded by what was
 					    gathered at that time, 128 KiB. */
@@ -48,8 +54,8 @@ struct listener_tcp_stats {
 int listener_tcp_start(uv_loop_t *loop, int fd, const struct listener_tcp_limits *limits,
 	const struct listener_ops *ops, struct listener_tcp **out_listener);
 
-/** Closes the socket and all its connections; frees itself when the last is closed. NULL is
- *  fine, and so is a second call before that. */
+/** Closes the socket and all its connections; frees itself when the last is closed, and all clients
+ *  are settled that were handed to `forward`. NULL is fine, and so is a second call before that. */
 void listener_tcp_stop(struct listener_tcp *listener);
 
 const struct listener_tcp_stats *listener_tcp_stats(const struct listener_tcp *listener);

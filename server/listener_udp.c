@@ -41,7 +41,10 @@ struct udp_slot {
 };
 
 struct listener_udp {
+	struct listener_origin origin;
 	uv_poll_t poll;
+	size_t unsettled; /* Clients that wait for a later reply. */
+	bool is_closed;
 	int fd;
 	bool is_wildcard;
 	const struct listener_ops *ops;
@@ -187,6 +190,40 @@ static void set_source(struct msghdr *query, struct msghdr *reply, union udp_con
 	}
 }
 
+/* The address that was asked, to be kept. */
+static void keep_local(struct msghdr *query, struct listener_client *client)
+{
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(query); control;
+		control = CMSG_NXTHDR(query, control)) {
+		if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO &&
+			control->cmsg_len >= CMSG_LEN(sizeof(client->local.info.v4))) {
+			client->local.family = AF_INET;
+			memcpy(&client->local.info.v4, CMSG_DATA(control),
+				sizeof(client->local.info.v4));
+		} else if (control->cmsg_level == IPPROTO_IPV6 &&
+			   control->cmsg_type == IPV6_PKTINFO &&
+			   control->cmsg_len >= CMSG_LEN(sizeof(client->local.info.v6))) {
+			client->local.family = AF_INET6;
+			memcpy(&client->local.info.v6, CMSG_DATA(control),
+				sizeof(client->local.info.v6));
+		}
+	}
+}
+
+static void forward_one(struct listener_udp *listener, unsigned i)
+{
+	const struct listener_ops *ops = listener->ops;
+	struct udp_slot *slot = &listener->slots[i];
+	struct listener_client client = {.origin = &listener->origin};
+
+	memcpy(&client.peer, &slot->peer, sizeof(slot->peer));
+	if (listener->is_wildcard)
+		keep_local(&listener->queries[i].msg_hdr, &client);
+	listener->unsettled++;
+	listener->stats.forwarded++;
+	ops->forward(ops->ctx, &client, (struct bytes){slot->query, listener->queries[i].msg_len});
+}
+
 static bool can_be_answered(const struct msghdr *query, const union udp_address *peer)
 {
 	if (query->msg_flags & MSG_TRUNC)
@@ -204,14 +241,22 @@ static bool answer_one(struct listener_udp *listener, unsigned i, struct msghdr 
 	struct bytes message = {slot->query, listener->queries[i].msg_len};
 	size_t reply_len = 0;
 
-	if (!can_be_answered(query, &slot->peer))
+	if (!can_be_answered(query, &slot->peer)) {
+		listener->stats.dropped++;
 		return false;
+	}
 	switch (ops->answer(
 		ops->ctx, false, message, slot->reply, sizeof(slot->reply), &reply_len)) {
 	case ANSWER_REPLY:
 		break;
 	case ANSWER_FORWARD:
+		if (ops->forward)
+			forward_one(listener, i);
+		else
+			listener->stats.dropped++;
+		return false;
 	case ANSWER_DROP:
+		listener->stats.dropped++;
 		return false;
 	}
 	slot->reply_iov.iov_len = reply_len;
@@ -233,7 +278,6 @@ static unsigned answer_batch(struct listener_udp *listener, unsigned count)
 			replies++;
 	}
 	listener->stats.queries += count;
-	listener->stats.dropped += count - replies;
 	return replies;
 }
 
@@ -296,6 +340,38 @@ static void listener_wake(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static void listener_free_if_unused(struct listener_udp *listener)
+{
+	if (listener->is_closed && listener->unsettled == 0)
+		free(listener);
+}
+
+/* A client that waited. */
+static void listener_settle(const struct listener_client *client, struct bytes reply)
+{
+	struct listener_udp *listener = (struct listener_udp *)client->origin;
+	struct iovec iov = {(void *)reply.ptr, reply.len};
+	union udp_address peer;
+	union udp_control room;
+	struct msghdr header = {.msg_name = &peer, .msg_iov = &iov, .msg_iovlen = 1};
+
+	listener->unsettled--;
+	if (reply.len > 0 && !uv_is_closing((const uv_handle_t *)&listener->poll)) {
+		memcpy(&peer, &client->peer, sizeof(peer));
+		header.msg_namelen =
+			peer.any.sa_family == AF_INET ? sizeof(peer.v4) : sizeof(peer.v6);
+		if (client->local.family == AF_INET)
+			source_v4(&header, &room, &client->local.info.v4);
+		else if (client->local.family == AF_INET6)
+			source_v6(&header, &room, &client->local.info.v6);
+		if (sendmsg(listener->fd, &header, MSG_DONTWAIT) < 0)
+			listener->stats.send_lost++;
+		else
+			listener->stats.replies++;
+	}
+	listener_free_if_unused(listener);
+}
+
 int listener_udp_start(
 	uv_loop_t *loop, int fd, const struct listener_ops *ops, struct listener_udp **out_listener)
 {
@@ -306,6 +382,7 @@ int listener_udp_start(
 		goto fail;
 	listener->fd = fd;
 	listener->ops = ops;
+	listener->origin.settle = listener_settle;
 	rc = prepare_socket(fd, &listener->is_wildcard);
 	if (rc < 0)
 		goto fail;
@@ -332,7 +409,8 @@ static void listener_closed(uv_handle_t *handle)
 	struct listener_udp *listener = handle->data;
 
 	close(listener->fd);
-	free(listener);
+	listener->is_closed = true;
+	listener_free_if_unused(listener);
 }
 
 void listener_udp_stop(struct listener_udp *listener)

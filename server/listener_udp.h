@@ -20,18 +20,19 @@ struct listener_udp_stats {
 	uint64_t queries;   /**< Datagrams received. */
 	uint64_t replies;   /**< Datagrams sent. */
 	uint64_t dropped;   /**< Not answered: by verdict, too long, or from port 0. */
+	uint64_t forwarded; /**< To be answered later, or dropped then. */
 	uint64_t send_lost; /**< Replies that the kernel did not take. */
 };
 
 /** A socket bound to a wildcard address replies from the address that each query was sent to. The
- *  receive buffer is raised as far as this process may. ANSWER_FORWARD counts as a drop.
+ *  receive buffer is raised as far as this process may.
  *  @param fd a bound UDP socket; taken over, also on failure.
  *  @return 0 or a negative libuv error. */
 int listener_udp_start(uv_loop_t *loop, int fd, const struct listener_ops *ops,
 	struct listener_udp **out_listener);
 
-/** Closes; frees itself in its close callback. NULL is fine, and so is a second call before that
- *  callback ran. */
+/** Closes; frees itself in its close callback, or when the last client is settled that was handed
+ *  to `forward`. NULL is fine, and so is a second call before the close callback ran. */
 void listener_udp_stop(struct listener_udp *listener);
 
 const struct listener_udp_stats *listener_udp_stats(const struct listener_udp *listener);

@@ -12,22 +12,26 @@
 
 enum tcp_state {
 	TCP_READING,
-	TCP_PAUSED,    /* Too many replies not taken: reads nothing, keeps what it has read. */
-	TCP_FINISHING, /* Reads no more; closes when all replies are taken. */
+	TCP_PAUSED,    /* Too many replies not taken or not there yet: reads nothing, keeps what it
+			  has read. */
+	TCP_FINISHING, /* Reads no more; closes when all replies are there and taken. */
 	TCP_CLOSED,    /* Waits for the close callbacks. */
 };
 
 struct tcp_connection {
+	struct listener_origin origin;
 	struct tcp_connections *all;
 	struct tcp_connection *older;
 	struct tcp_connection *newer;
 	uv_tcp_t stream;
 	uv_timer_t timer;
 	unsigned handles_open;
+	unsigned unsettled; /* Queries that wait for a later reply. */
 	struct tcp_client client;
 	enum tcp_state state;
 	bool has_sent_octets;
 	bool has_asked;
+	bool is_consuming; /* Queries are being answered: `pending` must not move. */
 	bool had_its_turn; /* The last read filled the buffer. */
 	uint8_t *pending;  /* Read and not answered yet: when reading, less than a message. */
 	size_t pending_len;
@@ -95,17 +99,24 @@ static void list_refresh(struct tcp_connection *connection)
 
 /* Closing. */
 
-static void connection_handle_closed(uv_handle_t *handle)
+static void connection_free_if_unused(struct tcp_connection *connection)
 {
-	struct tcp_connection *connection = handle->data;
 	struct tcp_connections *all = connection->all;
 
-	if (--connection->handles_open > 0)
+	if (connection->handles_open > 0 || connection->unsettled > 0)
 		return;
 	free(connection->pending);
 	free(connection);
 	all->unfreed--;
 	all->on_freed(all);
+}
+
+static void connection_handle_closed(uv_handle_t *handle)
+{
+	struct tcp_connection *connection = handle->data;
+
+	connection->handles_open--;
+	connection_free_if_unused(connection);
 }
 
 void tcp_connection_stop(struct tcp_connection *connection)
@@ -139,9 +150,11 @@ static uint64_t connection_due_ms(const struct tcp_connection *connection)
 
 	if (connection->queued_octets > 0)
 		due_ms = connection->write_since_ms + limits->idle_ms;
-	/* Who still takes replies may be silent; but not stop within a message. */
+	/* Who still waits for replies or takes them may be silent; but not stop within a message.
+	 */
 	if (connection->state == TCP_READING &&
-		(connection->queued_octets == 0 || connection->pending_len > 0)) {
+		((connection->queued_octets == 0 && connection->unsettled == 0) ||
+			connection->pending_len > 0)) {
 		uint64_t wait_ms =
 			connection->has_sent_octets ? limits->idle_ms : limits->first_octet_ms;
 
@@ -187,6 +200,22 @@ static void connection_arm(struct tcp_connection *connection)
 
 /* Writing. */
 
+static bool connection_is_full(const struct tcp_connection *connection)
+{
+	const struct listener_tcp_limits *limits = &connection->all->limits;
+
+	return connection->queued_octets > limits->write_queue_octets_max ||
+	       connection->unsettled >= limits->unsettled_max;
+}
+
+static void connection_pause_if_full(struct tcp_connection *connection)
+{
+	if (connection->state != TCP_READING || !connection_is_full(connection))
+		return;
+	connection->state = TCP_PAUSED;
+	uv_read_stop(connection_stream(connection));
+}
+
 static void connection_written(uv_write_t *request, int status);
 
 static int connection_queue(struct tcp_connection *connection, const uint8_t *octets, size_t len)
@@ -211,11 +240,7 @@ static int connection_queue(struct tcp_connection *connection, const uint8_t *oc
 		connection->write_since_ms = connection_now_ms(connection);
 	connection->queued_octets += sizeof(*write) + len;
 	connection->unsent_octets = uv_stream_get_write_queue_size(connection_stream(connection));
-	if (connection->state == TCP_READING &&
-		connection->queued_octets > connection->all->limits.write_queue_octets_max) {
-		connection->state = TCP_PAUSED;
-		uv_read_stop(connection_stream(connection));
-	}
+	connection_pause_if_full(connection);
 	return 0;
 }
 
@@ -248,13 +273,31 @@ static void connection_settle(struct tcp_connection *connection)
 	connection_flush(connection);
 	if (connection->state == TCP_CLOSED)
 		return;
-	if (connection->state == TCP_FINISHING && connection->queued_octets == 0)
+	if (connection->state == TCP_FINISHING && connection->queued_octets == 0 &&
+		connection->unsettled == 0)
 		tcp_connection_stop(connection);
 	else
 		connection_arm(connection);
 }
 
 /* Answering. */
+
+static void connection_forward(struct tcp_connection *connection, struct bytes query)
+{
+	const struct listener_ops *ops = connection->all->ops;
+	struct listener_client client = {.origin = &connection->origin, .is_tcp = true};
+
+	client.peer.any.sa_family = connection->client.family;
+	if (connection->client.family == AF_INET)
+		memcpy(&client.peer.v4.sin_addr, connection->client.address,
+			sizeof(client.peer.v4.sin_addr));
+	else
+		memcpy(&client.peer.v6.sin6_addr, connection->client.address,
+			sizeof(client.peer.v6.sin6_addr));
+	connection->unsettled++;
+	ops->forward(ops->ctx, &client, query);
+	connection_pause_if_full(connection);
+}
 
 static void connection_answer(struct tcp_connection *connection, struct bytes query)
 {
@@ -275,6 +318,12 @@ static void connection_answer(struct tcp_connection *connection, struct bytes qu
 			connection_flush(connection);
 		return;
 	case ANSWER_FORWARD:
+		if (all->ops->forward) {
+			connection_forward(connection, query);
+			return;
+		}
+		connection_finish(connection);
+		return;
 	case ANSWER_DROP:
 		/* Who sends no query, or is out of step with its own lengths, would wait for a
 		 * reply that never comes. The close tells it. */
@@ -297,6 +346,7 @@ static size_t connection_consume(
 {
 	size_t used = 0;
 
+	connection->is_consuming = true;
 	while (connection->state == TCP_READING && len - used >= PREFIX_OCTETS) {
 		size_t frame = frame_octets(octets + used, len - used);
 
@@ -311,6 +361,7 @@ static size_t connection_consume(
 			(struct bytes){octets + used + PREFIX_OCTETS, frame - PREFIX_OCTETS});
 		used += frame;
 	}
+	connection->is_consuming = false;
 	return used;
 }
 
@@ -447,6 +498,17 @@ static void connection_resume(struct tcp_connection *connection)
 		tcp_connection_stop(connection);
 }
 
+/* Half, so that a connection does not pause and resume with each reply. */
+static void connection_resume_if_room(struct tcp_connection *connection)
+{
+	const struct listener_tcp_limits *limits = &connection->all->limits;
+
+	if (connection->state == TCP_PAUSED &&
+		connection->queued_octets <= limits->write_queue_octets_max / 2 &&
+		connection->unsettled <= limits->unsettled_max / 2)
+		connection_resume(connection);
+}
+
 static void connection_written(uv_write_t *request, int status)
 {
 	struct tcp_connection *connection = request->data;
@@ -465,11 +527,55 @@ static void connection_written(uv_write_t *request, int status)
 	list_refresh(connection);
 	if (connection->queued_octets == 0 && connection->pending_len == 0)
 		connection->read_since_ms = connection_now_ms(connection);
-	/* Half, so that a connection does not pause and resume with each reply. */
-	if (connection->state == TCP_PAUSED &&
-		connection->queued_octets <= connection->all->limits.write_queue_octets_max / 2)
-		connection_resume(connection);
+	connection_resume_if_room(connection);
 	connection_settle(connection);
+}
+
+/* Later replies. Not gathered: what is being gathered may be another connection's. */
+
+static void connection_send(struct tcp_connection *connection, struct bytes reply)
+{
+	uint8_t prefix[PREFIX_OCTETS] = {(uint8_t)(reply.len >> 8), (uint8_t)reply.len};
+	uv_buf_t buffers[] = {uv_buf_init((char *)prefix, PREFIX_OCTETS),
+		uv_buf_init((char *)reply.ptr, (unsigned)reply.len)};
+	int taken = uv_try_write(connection_stream(connection), buffers, 2);
+	size_t sent = taken > 0 ? (size_t)taken : 0;
+	int rc = taken < 0 && taken != UV_EAGAIN ? taken : 0;
+
+	connection->all->stats.replies++;
+	if (rc == 0 && sent < PREFIX_OCTETS)
+		rc = connection_queue(connection, prefix + sent, PREFIX_OCTETS - sent);
+	sent = sent < PREFIX_OCTETS ? 0 : sent - PREFIX_OCTETS;
+	if (rc == 0 && sent < reply.len)
+		rc = connection_queue(connection, reply.ptr + sent, reply.len - sent);
+	if (rc < 0)
+		tcp_connection_stop(connection);
+}
+
+static void connection_settle_client(const struct listener_client *client, struct bytes reply)
+{
+	struct tcp_connection *connection = (struct tcp_connection *)client->origin;
+
+	connection->unsettled--;
+	if (connection->state == TCP_CLOSED) {
+		connection_free_if_unused(connection);
+		return;
+	}
+	if (reply.len == 0)
+		connection_finish(connection);
+	else
+		connection_send(connection, reply);
+	if (connection->state == TCP_CLOSED || connection->is_consuming)
+		return; /* In the latter case, what is consuming goes on from here. */
+	list_refresh(connection);
+	if (connection->unsettled == 0 && connection->pending_len == 0)
+		connection->read_since_ms = connection_now_ms(connection);
+	connection_resume_if_room(connection);
+	if (connection->state == TCP_FINISHING && connection->queued_octets == 0 &&
+		connection->unsettled == 0)
+		tcp_connection_stop(connection);
+	else if (connection->state != TCP_CLOSED)
+		connection_arm(connection);
 }
 
 /* Starting, and what the list's owner asks. */
@@ -504,6 +610,7 @@ int tcp_connection_start(
 		goto fail;
 	connection->all = connections;
 	connection->client = *client;
+	connection->origin.settle = connection_settle_client;
 	rc = connection_init(connection);
 	if (rc < 0)
 		goto fail;

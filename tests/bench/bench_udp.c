@@ -193,7 +193,7 @@ static void end_listener(uv_timer_t *timer)
 
 static int run_listener(const char *address, const char *port, double seconds)
 {
-	const struct listener_ops ops = {trivial_answer, NULL};
+	const struct listener_ops ops = {.answer = trivial_answer};
 	struct listener_udp *listener = NULL;
 	uint64_t cpu_before_ns = cpu_ns();
 	uint64_t end_ms;

@@ -130,7 +130,7 @@ static void server_start_at(
 	assert_int_equal(bind(fd, address, len), 0);
 	assert_int_equal(getsockname(fd, address, &len), 0);
 	server->port_be = is_v4 ? v4.sin_port : v6.sin6_port;
-	server->ops = (struct listener_ops){echo, server};
+	server->ops = (struct listener_ops){.answer = echo, .ctx = server};
 	assert_int_equal(uv_loop_init(&server->loop), 0);
 	assert_int_equal(
 		listener_tcp_start(&server->loop, fd, limits, &server->ops, &server->listener), 0);
@@ -986,7 +986,7 @@ static void test_stop_within_an_answer(void **state)
 static void test_failed_start_closes_the_descriptor(void **state)
 {
 	struct listener_tcp *listener = NULL;
-	struct listener_ops ops = {echo, NULL};
+	struct listener_ops ops = {.answer = echo};
 	uv_loop_t loop;
 	int fd;
 	(void)state;

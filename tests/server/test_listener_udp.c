@@ -166,7 +166,7 @@ static int bound_socket(const char *text, bool takes_v4, in_port_t *out_port_be)
 
 static void server_start_on(struct server *server, int fd)
 {
-	server->ops = (struct listener_ops){echo, server};
+	server->ops = (struct listener_ops){.answer = echo, .ctx = server};
 	assert_int_equal(uv_loop_init(&server->loop), 0);
 	assert_int_equal(listener_udp_start(&server->loop, fd, &server->ops, &server->listener), 0);
 	memset(&kernel, 0, sizeof(kernel));
@@ -603,7 +603,7 @@ static void test_socket_is_prepared(void **state)
 static void test_failed_start_closes_the_descriptor(void **state)
 {
 	struct listener_udp *listener = NULL;
-	struct listener_ops ops = {echo, NULL};
+	struct listener_ops ops = {.answer = echo};
 	uv_loop_t loop;
 	int fd;
 	(void)state;

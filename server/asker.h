@@ -1,0 +1,27 @@
+/** @file One question in our own name to one server, by c-ares, on the loop. Tells only whether
+ *  there was a reply: what it says is no matter to who asks here. */
+#ifndef SERVER_ASKER_H
+#define SERVER_ASKER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "conf/conf.h"
+
+struct asker;
+
+/** Once, on the loop thread, never from within asker_start(). The asker is gone by then.
+ *  @param latency_us until the reply, if there was one. */
+typedef void (*asker_done)(void *ctx, bool has_replied, uint32_t latency_us);
+
+/** Asks `server` for the addresses (A) of `name`.
+ *  @param timeout_ms for each of two attempts.
+ *  @return 0; UV_ENOTSUP for a server that c-ares cannot ask (link-local IPv6 addresses); another
+ *  negative libuv error. */
+int asker_start(uv_loop_t *loop, const struct conf_endpoint *server, const char *name,
+	unsigned timeout_ms, asker_done done, void *ctx, struct asker **out_asker);
+
+/** No call of `done` after this. Frees itself when its handles are closed. NULL is fine. */
+void asker_stop(struct asker *asker);
+
+#endif

@@ -49,7 +49,7 @@ struct cache_stats {
 	size_t octets; /**< Used by them, of the `octets_max` of the settings. */
 	uint64_t hits; /**< Without the stale ones. */
 	uint64_t stale_hits;
-	uint64_t misses;
+	uint64_t misses;    /**< Without those of `accept_stale`: they come second. */
 	uint64_t evictions; /**< Of entries that were not over yet. */
 };
 

@@ -3,11 +3,11 @@
 
 # What building leasedns needs.
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config
-	libuv1-dev libldns-dev libjson-c-dev libcdb-dev libinih-dev)
+	libuv1-dev libc-ares-dev libldns-dev libjson-c-dev libcdb-dev libinih-dev)
 
 # What its tests need as well: compilers and judges, then what the end-to-end tests run.
 TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
-	python3 python3-dnspython bind9-dnsutils
+	python3 python3-dnspython bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
 	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client)
 

@@ -170,8 +170,7 @@ static void asker_on_answer(void *ctx, int status, int timeouts, unsigned char *
 }
 
 /* The only server of this channel. The path spares it the host's own list. */
-static int asker_open(
-	struct asker *asker, const struct conf_endpoint *server, unsigned timeout_ms)
+static int asker_open(struct asker *asker, const struct conf_endpoint *server, unsigned timeout_ms)
 {
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP,

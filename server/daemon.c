@@ -11,12 +11,14 @@
 #include <uv.h>
 
 #include "server/cmd_common.h"
+#include "server/forward.h"
 #include "server/listener_tcp.h"
 #include "server/listener_udp.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/privileges.h"
 #include "server/rebuild.h"
+#include "server/resolv_conf.h"
 #include "server/self_query.h"
 #include "server/sockets.h"
 #include "server/watch.h"
@@ -47,6 +49,8 @@ struct daemon {
 	struct sockets sockets;
 	struct daemon_listener *listeners; /* One for each socket. */
 	struct listener_ops ops;
+	struct forward *forward;
+	bool forwards; /* There is somebody to ask: RA. */
 	struct rebuild *rebuild;
 	struct watch *watch;
 	struct zone *zone; /* What answers come from. */
@@ -184,13 +188,52 @@ static void daemon_notify_ready(struct daemon *daemon)
 static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
 	size_t reply_cap, size_t *out_reply_len)
 {
-	const struct daemon *daemon = ctx;
-	const struct answer_limits limits = {.is_tcp = is_tcp};
+	struct daemon *daemon = ctx;
+	const struct answer_limits limits = {
+		.is_tcp = is_tcp,
+		.recursion_available = daemon->forwards,
+	};
+	enum answer_verdict verdict;
 
 	/* time() reads the kernel's coarse clock without a system call: a lease is gone in the
 	 * second after its last, for every query of a batch. */
-	return answer_query(
+	verdict = answer_query(
 		daemon->zone, &limits, (int64_t)time(NULL), query, reply, reply_cap, out_reply_len);
+	if (verdict == ANSWER_FORWARD)
+		return forward_answer(daemon->forward, is_tcp, query, reply, out_reply_len);
+	return verdict;
+}
+
+static void daemon_forward(void *ctx, const struct listener_client *client, struct bytes query)
+{
+	struct daemon *daemon = ctx;
+
+	forward_take(daemon->forward, client, query);
+}
+
+/* Where our own sockets are must be known: they are never asked. */
+static int daemon_start_forward(struct daemon *daemon)
+{
+	const struct conf *conf = &rebuild_conf(daemon->rebuild)->conf;
+	struct conf_endpoint *own = calloc(daemon->sockets.count, sizeof(*own));
+	struct forward_settings settings = {
+		.resolv_conf = RESOLV_CONF_FILE,
+		.own = own,
+		.own_count = daemon->sockets.count,
+	};
+	int rc = UV_ENOMEM;
+
+	for (size_t i = 0; own && i < daemon->sockets.count; i++)
+		own[i] = daemon->sockets.sockets[i].endpoint;
+	if (own)
+		rc = forward_start(&daemon->loop, conf, &settings, &daemon->forward);
+	free(own);
+	if (rc < 0) {
+		log_error("forwarding: %s", uv_strerror(rc));
+		return -1;
+	}
+	daemon->forwards = forward_is_on(daemon->forward);
+	return 0;
 }
 
 /* Between two answers: nobody holds the old zone. */
@@ -261,6 +304,10 @@ static void daemon_reload(struct daemon *daemon)
 		free(fresh);
 	} else {
 		privileges_make_directory(fresh->conf.index_file);
+		if (forward_configure(daemon->forward, &fresh->conf) < 0)
+			log_error(
+				"reload: [forward]: %s; what was in force stays", strerror(ENOMEM));
+		daemon->forwards = forward_is_on(daemon->forward);
 		rebuild_configure(daemon->rebuild, fresh);
 		daemon_watch(daemon);
 		log_info("reload: the configuration was read again");
@@ -274,6 +321,8 @@ static void daemon_stop(struct daemon *daemon)
 		return;
 	daemon->is_stopping = true;
 	notify_stopping(&daemon->notify);
+	/* Before the listeners, whose clients it holds. */
+	forward_stop(daemon->forward);
 	for (size_t i = 0; daemon->listeners && i < daemon->sockets.count; i++) {
 		listener_udp_stop(daemon->listeners[i].udp);
 		listener_tcp_stop(daemon->listeners[i].tcp);
@@ -410,7 +459,7 @@ static enum cmd_exit daemon_start(struct daemon *daemon)
 	/* Watching before reading, so that no change falls between; reading before listening, so
 	 * that no name is missing from the first answer. */
 	if (daemon_watch(daemon) < 0 || rebuild_first(daemon->rebuild) < 0 ||
-		daemon_listen(daemon) < 0)
+		daemon_start_forward(daemon) < 0 || daemon_listen(daemon) < 0)
 		return CMD_EXIT_FAILED;
 	return CMD_EXIT_OK;
 }
@@ -436,7 +485,8 @@ enum cmd_exit daemon_run(const char *conf_path, const char *version)
 		log_error("event loop: %s", uv_strerror(rc));
 		return CMD_EXIT_FAILED;
 	}
-	daemon.ops = (struct listener_ops){.answer = daemon_answer, .ctx = &daemon};
+	daemon.ops = (struct listener_ops){
+		.answer = daemon_answer, .forward = daemon_forward, .ctx = &daemon};
 	notify_init(&daemon.notify);
 	daemon_raise_descriptors();
 	daemon_start_signals(&daemon);

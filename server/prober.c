@@ -77,8 +77,7 @@ static void server_is_silent(struct upstream_server *server, uint64_t now_ms)
 		log_warning("upstream %s does not answer; others are asked first until it does",
 			server_text(server, text));
 	server->is_down = true;
-	server->probe_due_ms =
-		now_ms + ((uint64_t)PROBE_INTERVAL_MS << server->probe_backoff);
+	server->probe_due_ms = now_ms + ((uint64_t)PROBE_INTERVAL_MS << server->probe_backoff);
 	if (server->probe_backoff < PROBE_BACKOFF_MAX)
 		server->probe_backoff++;
 }
@@ -102,8 +101,7 @@ static void prober_on_answer(void *ctx, bool has_replied, uint32_t latency_us)
 	struct prober_probe *probe = ctx;
 	struct prober *prober = probe->prober;
 	struct upstream_server *server = probe->server;
-	/* prober_recognises() takes the token. */
-	const bool came_back = !server->has_token;
+	const bool came_back = server->came_back;
 	const uint64_t now_ms = uv_now(prober->loop);
 
 	server->probe_due_ms = UINT64_MAX;
@@ -138,6 +136,7 @@ static void prober_probe(
 		return;
 	random_take(prober->random, server->token, sizeof(server->token));
 	server->has_token = true;
+	server->came_back = false;
 	token_text(server->token, token);
 	snprintf(name, sizeof(name), "%s.%s", token, PROBER_NAME);
 	probe->prober = prober;
@@ -193,8 +192,8 @@ static void prober_schedule(struct prober *prober)
 	if (due_ms == UINT64_MAX)
 		uv_timer_stop(&prober->timer);
 	else
-		uv_timer_start(&prober->timer, prober_on_due,
-			due_ms > now_ms ? due_ms - now_ms : 0, 0);
+		uv_timer_start(
+			&prober->timer, prober_on_due, due_ms > now_ms ? due_ms - now_ms : 0, 0);
 }
 
 static void prober_release_lists(struct prober *prober)
@@ -242,8 +241,7 @@ void prober_suspects(struct prober *prober, struct upstream_server *server)
 {
 	const uint64_t now_ms = uv_now(prober->loop);
 
-	if (server->is_probed || server->is_loop ||
-		now_ms - server->probed_at_ms < PROBE_LOOP_MS)
+	if (server->is_probed || server->is_loop || now_ms - server->probed_at_ms < PROBE_LOOP_MS)
 		return;
 	server->probe_due_ms = now_ms;
 	prober_schedule(prober);
@@ -288,7 +286,7 @@ bool prober_recognises(struct prober *prober, const struct query *query)
 		for (size_t j = 0; j < list->count; j++) {
 			struct upstream_server *server = &list->servers[j];
 
-			if (memcmp(server->token, token, sizeof(token)) != 0)
+			if (!server->has_token || memcmp(server->token, token, sizeof(token)) != 0)
 				continue;
 			if (!server->is_loop)
 				log_error("upstream %s asks us what we ask it, a loop: it is not "
@@ -296,7 +294,7 @@ bool prober_recognises(struct prober *prober, const struct query *query)
 					  "configuration",
 					server_text(server, text));
 			server->is_loop = true;
-			server->has_token = false;
+			server->came_back = true;
 			if (!server->is_probed)
 				server->probe_due_ms = uv_now(prober->loop) + PROBE_LOOP_MS;
 			prober_schedule(prober);

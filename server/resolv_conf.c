@@ -1,7 +1,7 @@
 #include "server/resolv_conf.h"
 
-#include <arpa/inet.h>
 #include <ares.h>
+#include <arpa/inet.h>
 #include <limits.h>
 #include <netdb.h>
 #include <stdbool.h>
@@ -298,8 +298,8 @@ int resolv_conf_start(uv_loop_t *loop, const char *path, resolv_conf_changed cha
 	resolv_conf->open_handles = PLACES + 2;
 	source_stamp_take(path, &resolv_conf->seen);
 	resolv_conf_watch(resolv_conf);
-	uv_timer_start(&resolv_conf->safety_net, resolv_conf_on_safety_net, SAFETY_NET_MS,
-		SAFETY_NET_MS);
+	uv_timer_start(
+		&resolv_conf->safety_net, resolv_conf_on_safety_net, SAFETY_NET_MS, SAFETY_NET_MS);
 	*out_resolv_conf = resolv_conf;
 	return 0;
 }

@@ -1,5 +1,5 @@
-/** @file The name servers of resolv.conf(5), and word of its changes. c-ares reads the file; what it
- *  gets wrong is mended here. */
+/** @file The name servers of resolv.conf(5), and word of its changes. c-ares reads the file; what
+ * it gets wrong is mended here. */
 #ifndef SERVER_RESOLV_CONF_H
 #define SERVER_RESOLV_CONF_H
 

@@ -16,7 +16,7 @@
 #define UPSTREAM_SERVERS_MAX 16u
 /** What does not speak EDNS, or changes the case of questions, is asked with them again after
  *  this: servers are replaced. */
-#define UPSTREAM_QUIRK_MS UINT64_C(3600000)
+#define UPSTREAM_QUIRK_MS     UINT64_C(3600000)
 #define UPSTREAM_TOKEN_OCTETS 16u
 
 struct upstream_server {
@@ -32,11 +32,12 @@ struct upstream_server {
 	uint64_t breaks_case_until_ms;
 
 	uint8_t token[UPSTREAM_TOKEN_OCTETS]; /**< In the name of the last probe. */
-	bool has_token;
-	bool is_probed;         /**< A probe is under way. */
-	uint64_t probe_due_ms;  /**< UINT64_MAX: none is due. */
-	uint64_t probed_at_ms;  /**< When the last one began; 0: never. */
-	unsigned probe_backoff; /**< How often the interval was doubled. */
+	bool has_token;                       /**< A probe has been made. */
+	bool came_back;                       /**< That name was asked for at our own sockets. */
+	bool is_probed;                       /**< A probe is under way. */
+	uint64_t probe_due_ms;                /**< UINT64_MAX: none is due. */
+	uint64_t probed_at_ms;                /**< When the last one began; 0: never. */
+	unsigned probe_backoff;               /**< How often the interval was doubled. */
 
 	uint64_t queries; /**< Attempts. */
 	uint64_t replies;

@@ -198,7 +198,8 @@ def start_leasedns(program, directory):
                     "[network]\n"
                     + "".join(f"{bridge} = {name}\n" for bridge, name in NETWORK_NAMES.items())
                     + f"[leases]\nlibvirt = {directory}/leases\n"
-                    f"[index]\nfile = {directory}/index.cdb\n")
+                    f"[index]\nfile = {directory}/index.cdb\n"
+                    "[forward]\nupstream = none\n")
     process, serial = start([program, "serve", "-c", str(conf)], directory / "leasedns.log", port,
                             ZONE)
     return process, port, serial

@@ -122,12 +122,13 @@ class ServeTest(unittest.TestCase):
 
     # The daemon ---------------------------------------------------------------------------
 
-    def write_conf(self, listen=None, more="", leases=None):
+    def write_conf(self, listen=None, more="", leases=None, upstream="none"):
         with open(self.conf + ".aside", "w", encoding="ascii") as file:
             file.write(
                 f"[server]\nlisten = {listen or f'127.0.0.1:{self.port}'}\n"
                 f"[leases]\nlibvirt = {leases or self.leases}\n"
-                f"[index]\nfile = {self.index}\n{more}"
+                f"[index]\nfile = {self.index}\n"
+                f"[forward]\nupstream = {upstream}\n{more}"
             )
         os.rename(self.conf + ".aside", self.conf)
 

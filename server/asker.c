@@ -28,6 +28,7 @@ struct asker {
 	uint64_t started_ns;
 	bool is_answered; /* c-ares has called back. */
 	bool has_replied;
+	bool was_repeated;
 	bool is_stopped;
 };
 
@@ -63,7 +64,8 @@ static void asker_settle(struct asker *asker)
 		asker_done done = asker->done;
 		void *ctx = asker->ctx;
 		const bool has_replied = asker->has_replied;
-		const uint64_t took_us = (uv_hrtime() - asker->started_ns) / 1000;
+		const uint64_t took_us =
+			asker->was_repeated ? 0 : (uv_hrtime() - asker->started_ns) / 1000;
 
 		asker_stop(asker);
 		done(ctx, has_replied, took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX);
@@ -148,12 +150,12 @@ static void asker_on_answer(void *ctx, int status, int timeouts, unsigned char *
 {
 	struct asker *asker = ctx;
 
-	(void)timeouts;
 	(void)octets;
 	(void)len;
 	if (asker->is_stopped)
 		return;
 	asker->is_answered = true;
+	asker->was_repeated = timeouts > 0;
 	switch (status) {
 	case ARES_ETIMEOUT:
 	case ARES_ECONNREFUSED:

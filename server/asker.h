@@ -11,7 +11,7 @@
 struct asker;
 
 /** Once, on the loop thread, never from within asker_start(). The asker is gone by then.
- *  @param latency_us until the reply, if there was one. */
+ *  @param latency_us until the reply, if there was one; 0 if it took a second attempt. */
 typedef void (*asker_done)(void *ctx, bool has_replied, uint32_t latency_us);
 
 /** Asks `server` for the addresses (A) of `name`.

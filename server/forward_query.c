@@ -410,11 +410,9 @@ static bool is_edns_trouble(const struct forward_attempt *attempt, const struct 
 static void attempt_has_replied(struct forward_attempt *attempt)
 {
 	const uint64_t took_us = (uv_hrtime() - attempt->sent_ns) / 1000;
-	struct upstream_server *server = attempt_server(attempt);
 
-	/* What is learned of a detour is no latency. */
-	upstream_replied(server,
-		attempt->is_tcp && server->latency_us > 0 ? server->latency_us : (uint32_t)took_us);
+	/* A connection takes longer than a datagram, and is not what is compared. */
+	upstream_replied(attempt_server(attempt), attempt->is_tcp ? 0 : (uint32_t)took_us);
 	attempt->query->refused_in_turn = 0;
 }
 

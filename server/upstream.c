@@ -97,15 +97,11 @@ size_t upstream_list_order(
 
 void upstream_replied(struct upstream_server *server, uint32_t latency_us)
 {
-	if (latency_us == 0)
-		latency_us = 1;
 	if (server->latency_us == 0)
 		server->latency_us = latency_us;
-	else
+	else if (latency_us > 0)
 		server->latency_us = server->latency_us - (server->latency_us >> SMOOTH_SHIFT) +
 				     (latency_us >> SMOOTH_SHIFT);
-	if (server->latency_us == 0)
-		server->latency_us = 1;
 	server->failures = 0;
 	server->replies++;
 }

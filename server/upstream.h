@@ -66,7 +66,7 @@ void upstream_list_release(struct upstream_list *list);
 size_t upstream_list_order(
 	struct upstream_list *list, uint8_t out_order[static UPSTREAM_SERVERS_MAX]);
 
-/** A reply came, whatever it says. */
+/** A reply came, whatever it says. @param latency_us 0: it tells nothing of that. */
 void upstream_replied(struct upstream_server *server, uint32_t latency_us);
 
 /** None came in time. @return true if it was thought to be fine until now. */

@@ -579,7 +579,7 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 		query_next(query);
 		return;
 	}
-	if (upstream_failed(server))
+	if (upstream_failed(server, 0))
 		prober_doubts(query->forward->prober, server);
 	if (is_newest)
 		query_server_refused(query);
@@ -606,7 +606,7 @@ static void query_on_timer(uv_timer_t *timer)
 	if (attempt && !attempt->is_late) {
 		attempt->is_late = true;
 		query->forward->stats.timeouts++;
-		if (upstream_failed(attempt_server(attempt)))
+		if (upstream_failed(attempt_server(attempt), FORWARD_ATTEMPT_MS * 1000))
 			prober_doubts(query->forward->prober, attempt_server(attempt));
 	}
 	/* Twice is enough where nobody listens. */

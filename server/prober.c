@@ -72,7 +72,7 @@ static void server_is_silent(struct upstream_server *server, uint64_t now_ms)
 {
 	char text[SOCKETS_TEXT_SIZE];
 
-	upstream_failed(server);
+	upstream_failed(server, 0);
 	if (!server->is_down)
 		log_warning("upstream %s does not answer; others are asked first until it does",
 			server_text(server, text));
@@ -106,6 +106,9 @@ static void prober_on_answer(void *ctx, bool has_replied, uint32_t latency_us)
 
 	server->probe_due_ms = UINT64_MAX;
 	if (has_replied) {
+		/* It was silent a moment ago, to probes as well, and is back. */
+		if (server->is_down || latency_us == 0)
+			upstream_forget(server);
 		upstream_replied(server, latency_us);
 		server_answers(prober, server);
 		server_loops(server, came_back, now_ms);

@@ -106,10 +106,17 @@ void upstream_replied(struct upstream_server *server, uint32_t latency_us)
 	server->replies++;
 }
 
-bool upstream_failed(struct upstream_server *server)
+bool upstream_failed(struct upstream_server *server, uint32_t waited_us)
 {
+	if (waited_us > server->latency_us)
+		server->latency_us = waited_us / 2 + server->latency_us / 2;
 	server->timeouts++;
 	return server->failures++ == 0;
+}
+
+void upstream_forget(struct upstream_server *server)
+{
+	server->latency_us = 0;
 }
 
 socklen_t upstream_sockaddr(

@@ -69,8 +69,13 @@ size_t upstream_list_order(
 /** A reply came, whatever it says. @param latency_us 0: it tells nothing of that. */
 void upstream_replied(struct upstream_server *server, uint32_t latency_us);
 
-/** None came in time. @return true if it was thought to be fine until now. */
-bool upstream_failed(struct upstream_server *server);
+/** None came in time.
+ *  @param waited_us counts as latency: a server that answers probes but not questions is asked
+ *  later. 0: it was told at once. @return true if it was thought to be fine until now. */
+bool upstream_failed(struct upstream_server *server, uint32_t waited_us);
+
+/** What is known of its latency is of no use any more: it was down. */
+void upstream_forget(struct upstream_server *server);
 
 /** @return the octets of the address. */
 socklen_t upstream_sockaddr(

@@ -49,16 +49,16 @@ static void test_order_is_that_of_the_configuration_unless_something_is_known(vo
 	(void)state;
 
 	expect_order(list, "0123");
-	assert_true(upstream_failed(&list->servers[0]));
-	assert_false(upstream_failed(&list->servers[0])); /* Known already. */
+	assert_true(upstream_failed(&list->servers[0], 0));
+	assert_false(upstream_failed(&list->servers[0], 0)); /* Known already. */
 	expect_order(list, "1230");
 	upstream_replied(&list->servers[0], 1000);
 	expect_order(list, "0123");
 	list->servers[1].is_loop = true;
 	expect_order(list, "023");
-	upstream_failed(&list->servers[0]);
-	upstream_failed(&list->servers[2]);
-	upstream_failed(&list->servers[3]);
+	upstream_failed(&list->servers[0], 0);
+	upstream_failed(&list->servers[2], 0);
+	upstream_failed(&list->servers[3], 0);
 	expect_order(list, "023"); /* Nobody answers: all are tried. */
 	upstream_list_release(list);
 }
@@ -81,6 +81,21 @@ static void test_much_slower_servers_come_later_and_get_another_chance(void **st
 		turns++;
 	} while (order[0] != 0 && turns < 10000);
 	assert_in_range(turns, 50, 2000);
+	upstream_list_release(list);
+}
+
+static void test_questions_without_a_reply_count_as_slow(void **state)
+{
+	struct upstream_list *list = list_of(2);
+	(void)state;
+
+	upstream_replied(&list->servers[1], 300);
+	upstream_failed(&list->servers[0], 400000);
+	expect_order(list, "10");
+	upstream_replied(&list->servers[0], 0); /* A probe was answered. */
+	expect_order(list, "10");
+	upstream_forget(&list->servers[0]);
+	expect_order(list, "01");
 	upstream_list_release(list);
 }
 
@@ -107,7 +122,7 @@ static void test_new_list_knows_what_the_old_one_did(void **state)
 	(void)state;
 
 	upstream_replied(&old->servers[1], 500);
-	upstream_failed(&old->servers[1]);
+	upstream_failed(&old->servers[1], 0);
 	old->servers[1].is_loop = true;
 	old->servers[1].is_probed = true;
 	list = upstream_list_new(fresh, 3, old, 99);
@@ -182,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order_is_that_of_the_configuration_unless_something_is_known),
 		cmocka_unit_test(test_much_slower_servers_come_later_and_get_another_chance),
+		cmocka_unit_test(test_questions_without_a_reply_count_as_slow),
 		cmocka_unit_test(test_latency_is_smoothed),
 		cmocka_unit_test(test_new_list_knows_what_the_old_one_did),
 		cmocka_unit_test(test_own_sockets_are_recognised),

@@ -70,6 +70,7 @@ server:
   ip-address: {server}
   username: ""
   server-count: 1
+  rrl-ratelimit: 0
   database: ""
   pidfile: ""
   zonesdir: "{directory}"
@@ -157,9 +158,7 @@ class Player:
         with connection:
             connection.settimeout(5)
             try:
-                length = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))[0]
-                query = connection.recv(length, socket.MSG_WAITALL)
-                connection.sendall(self.play_tcp(query))
+                connection.sendall(self.play_tcp(receive_framed(connection)))
             except (OSError, struct.error):
                 pass  # it is the other's right to close
 
@@ -193,6 +192,20 @@ def reply(query, rcode=0, address="192.0.2.1", flags=0x8500, opt=True):
     answer = b"" if address is None else (
         b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4" + socket.inet_aton(address))
     return header + query[12:end] + answer + (b"\0\0\x29\x04\xd0\0\0\0\0\0\0" if has_opt else b"")
+
+
+def _receive(connection, count):
+    octets = b""
+    while len(octets) < count:
+        piece = connection.recv(count - len(octets))
+        if not piece:
+            raise OSError("the connection ended within a message")
+        octets += piece
+    return octets
+
+
+def receive_framed(connection):
+    return _receive(connection, struct.unpack(">H", _receive(connection, 2))[0])
 
 
 def framed(message):

@@ -1,5 +1,5 @@
-/** @file An address to listen on, or to ask: text to struct conf_endpoint and back. Private to conf/
- *  and to who reads the same forms in other files. */
+/** @file An address to listen on, or to ask: text to struct conf_endpoint and back. Private to
+ * conf/ and to who reads the same forms in other files. */
 #ifndef CONF_CONF_ENDPOINT_H
 #define CONF_CONF_ENDPOINT_H
 

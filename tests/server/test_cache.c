@@ -257,6 +257,7 @@ static void test_lifetimes(void **state)
 				.answer = {ADDRESS}},
 			0, 0},
 		{"TC", {.name = "www.example.", .tc = true, .answer = {ADDRESS}}, 0, 0},
+		{"TC and SERVFAIL", {.name = "www.example.", .rcode = 2, .tc = true}, 0, 0},
 		{"TC and NXDOMAIN",
 			{.name = "www.example.",
 				.rcode = 3,
@@ -578,7 +579,39 @@ static void test_what_is_used_outlives_what_is_not(void **state)
 	cache_free(cache);
 }
 
-/* When all were used, none is better than another, and a store must not run in circles. */
+/* When all were used, a few are moved and the next is gone: a store takes no tour of the ring. */
+static void test_store_moves_only_a_few(void **state)
+{
+	enum { FIRST = 100000, MOVED = 16 };
+	static const struct cache_settings settings = {.octets_max = MEGA / 4, .ttl_max_s = 86400};
+	static struct numbered one;
+	struct cache *cache = open_cache(&settings);
+	uint32_t number = FIRST;
+	uint32_t oldest = FIRST;
+
+	(void)state;
+	/* Entries are of one size: from the first eviction on each new one takes the place of the
+	 * oldest, but at the end of the ring. */
+	for (; cache_stats(cache).evictions < 100; number++) {
+		numbered_make(cache, &one, number, 0, 0);
+		cache_store(cache, &one.key, &one.message, NOW_S);
+	}
+	for (uint32_t i = FIRST; i < number; i++) {
+		numbered_make(cache, &one, i, 0, 0);
+		if (!numbered_found(cache, &one, NOW_S))
+			oldest = i + 1;
+	}
+	assert_int_equal(oldest, FIRST + 100);
+	numbered_make(cache, &one, number, 0, 0);
+	cache_store(cache, &one.key, &one.message, NOW_S);
+	for (uint32_t i = oldest; i < number; i++) {
+		numbered_make(cache, &one, i, 0, 0);
+		assert_int_equal(numbered_found(cache, &one, NOW_S), i != oldest + MOVED);
+	}
+	cache_free(cache);
+}
+
+/* None is better than another, and sizes differ. */
 static void test_store_ends_when_everything_was_used(void **state)
 {
 	static const struct cache_settings settings = {.octets_max = MEGA / 4, .ttl_max_s = 86400};
@@ -722,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_hash_differs_from_cache_to_cache),
 		cmocka_unit_test(test_million_names_take_no_more_than_the_bound),
 		cmocka_unit_test(test_what_is_used_outlives_what_is_not),
+		cmocka_unit_test(test_store_moves_only_a_few),
 		cmocka_unit_test(test_store_ends_when_everything_was_used),
 		cmocka_unit_test(test_what_is_over_makes_room_without_being_counted),
 		cmocka_unit_test(test_tiny_caches_hold_little_or_nothing),

@@ -300,6 +300,9 @@ static void test_malformed_soa_is_none(void **state)
 						  "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x20";
 	static const char torn[] = HEADER("\0", "\1", "\0") QUESTION
 		"\xc0\x10\0\6\0\1" TTL "\0\x12\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x20";
+	static const char long_one[] =
+		HEADER("\0", "\1", "\0") QUESTION "\xc0\x10\0\6\0\1" TTL "\0\x17\0\0"
+						  "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x20\0";
 	/* Names that would end behind RDATA, in the next record. */
 	static const char beyond[] =
 		HEADER("\0", "\2", "\0") QUESTION "\xc0\x10\0\6\0\1" TTL "\0\3\0\x3f"
@@ -313,6 +316,9 @@ static void test_malformed_soa_is_none(void **state)
 	assert_int_equal(message.negative_ttl_s, 32);
 	free(copy);
 	assert_int_equal(check(torn, sizeof(torn) - 1, &message, &copy), MESSAGE_OK);
+	assert_false(message.has_soa);
+	free(copy);
+	assert_int_equal(check(long_one, sizeof(long_one) - 1, &message, &copy), MESSAGE_OK);
 	assert_false(message.has_soa);
 	free(copy);
 	assert_int_equal(check(beyond, sizeof(beyond) - 1, &message, &copy), MESSAGE_OK);

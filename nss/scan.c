@@ -10,9 +10,9 @@
 #include "nss/piece.h"
 #include "parser/hostname.h"
 
-/* Records that are kept for one question: what a module may hold on somebody's heap (about 1 MiB),
- * and four times the addresses that one name has in our tests. */
-#define SCAN_RECORDS_MAX 4096u
+/* Records that are kept for one question. With what the draft makes of them a record takes about 700
+ * octets of somebody's heap, which are to be less than 1 MiB. */
+#define SCAN_RECORDS_MAX 1024u
 /* Names of one address, and so of the machines that have it. */
 #define SCAN_NAMES_MAX 64u
 /* MAC addresses and DUIDs that bear on one question. */

@@ -357,7 +357,9 @@ static void test_buffer_is_kept_without_index(void **state)
 	struct call call = {.module = &world_modules[WORLD_LEASEDNS], .family = AF_INET};
 
 	(void)state;
-	world_drop_index();
+	world_reset(NULL);
+	world_write_leases("virbr3", "thirty", 30, false);
+	world_write_leases("virbr5", "thirty", 30, true);
 	for (call.hook = 0; call.hook < HOOKS; call.hook++) {
 		bool both = call.hook == BY_NAME4 || call.hook == BY_NAME4_BROUGHT;
 

@@ -116,13 +116,12 @@ static enum nss_outcome answer_names(const struct answer_setting *setting,
 enum nss_outcome answer_address(const struct answer_setting *setting, const struct address *address,
 	const struct lookup_sink *sink, int32_t *out_ttl_s)
 {
-	struct bytes octets = {address->octets, address_octets(address->family)};
 	uint32_t ttl_s = setting->ttl_s;
 	struct index_value value;
 	enum nss_outcome outcome;
 	bool found = false;
 
-	switch (index_find(setting->index, INDEX_KEY_ADDRESS, octets, &value)) {
+	switch (index_find_address(setting->index, address, &value)) {
 	case INDEX_CORRUPT:
 		return NSS_OUTCOME_UNAVAILABLE;
 	case INDEX_ABSENT:

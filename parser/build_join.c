@@ -264,9 +264,6 @@ static enum parser_status build_add_guest_lease(
 	return build_add_both(build, record, guest->alias);
 }
 
-/* A MAC has few owners; what libvirt would not write is cut short. */
-#define BUILD_OWNERS_MAX 64u
-
 static enum parser_status build_add_guest_leases(struct build *build, struct index_record *record)
 {
 	struct build_guest_mac owners[BUILD_OWNERS_MAX];

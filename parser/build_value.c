@@ -53,6 +53,30 @@ static void build_encode_record(const struct index_record *record, uint8_t *out)
 	memcpy(out + 28, record->address.octets, ADDRESS_IPV6_OCTETS);
 }
 
+/* Do both MACs belong to one guest of libvirt? */
+static bool build_is_one_guest(const struct build *build, const struct mac *a, const struct mac *b)
+{
+	struct build_guest_mac owners[2][BUILD_OWNERS_MAX];
+	size_t counts[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		struct bytes mac = {i ? b->octets : a->octets, MAC_OCTETS};
+		size_t group = grouping_find(build->guest_macs, mac);
+
+		counts[i] = group == SIZE_MAX ? 0 : grouping_item_count(build->guest_macs, group);
+		if (counts[i] == 0 || counts[i] > BUILD_OWNERS_MAX)
+			return false;
+		grouping_items(build->guest_macs, group, owners[i]);
+	}
+	for (size_t i = 0; i < counts[0]; i++) {
+		for (size_t k = 0; k < counts[1]; k++) {
+			if (owners[0][i].guest == owners[1][k].guest)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Living leases of different machines under one hostname: clones, most often. */
 static void build_tell_shared(const struct build *build, struct bytes name,
 	const struct index_record *records, size_t count)
@@ -66,7 +90,8 @@ static void build_tell_shared(const struct build *build, struct bytes name,
 			continue;
 		if (!first)
 			first = &records[i];
-		if (memcmp(first->mac.octets, records[i].mac.octets, MAC_OCTETS) == 0)
+		if (memcmp(first->mac.octets, records[i].mac.octets, MAC_OCTETS) == 0 ||
+			build_is_one_guest(build, &first->mac, &records[i].mac))
 			continue;
 		build_tell(build, INDEX_EVENT_HOSTNAME_SHARED, name, records[i].network,
 			&records[i].address);
@@ -120,11 +145,30 @@ static int build_best_rank(const struct index_record *records, size_t count, uin
 	return best;
 }
 
+/* Is something better called `name.network`, literally? */
+static bool build_is_taken(struct build *build, const struct build_name *name)
+{
+	struct bytes label = build_network_label(build, name->network);
+	uint8_t text[INDEX_KEY_OCTETS_MAX];
+	size_t len = name->name.len + 1 + label.len;
+	size_t group;
+
+	if (len > sizeof(text))
+		return true;
+	memcpy(text, name->name.ptr, name->name.len);
+	text[name->name.len] = '.';
+	memcpy(text + name->name.len + 1, label.ptr, label.len);
+	group = grouping_find(
+		build->records, build_key(build, INDEX_KEY_NAME, (struct bytes){text, len}));
+	return group != SIZE_MAX && build->best_ranks[group] != INDEX_KIND_NODE;
+}
+
 /* A name that a better kind hides may still be given for this address as `name.network`. */
-static enum parser_status build_decide_hidden(struct build *build, struct build_scratch *scratch,
-	size_t group, struct build_name *name, const struct address *address)
+static enum parser_status build_decide_hidden(
+	struct build *build, struct build_scratch *scratch, size_t group, struct build_name *name)
 {
 	size_t count = grouping_item_count(build->records, group);
+	const struct address *address = &name->address;
 	struct index_record *records;
 	bool answered;
 
@@ -140,14 +184,15 @@ static enum parser_status build_decide_hidden(struct build *build, struct build_
 	if (name->kind == INDEX_KIND_HOSTNAME)
 		build_tell(build, INDEX_EVENT_HOSTNAME_HIDDEN, name->name, name->network, address);
 	name->qualified = build_best_rank(records, count, name->network, address, &answered) ==
-			  build_rank(name->kind);
+				  build_rank(name->kind) &&
+			  !build_is_taken(build, name);
 	name->published = name->qualified;
 	return PARSER_OK;
 }
 
-/* Is the address given for this name by the merged view? */
-static enum parser_status build_decide(struct build *build, struct build_scratch *scratch,
-	struct build_name *name, const struct address *address)
+/* Does the merged view give the address for this name? */
+static enum parser_status build_decide(
+	struct build *build, struct build_scratch *scratch, struct build_name *name)
 {
 	size_t group;
 
@@ -157,8 +202,7 @@ static enum parser_status build_decide(struct build *build, struct build_scratch
 	if (group == SIZE_MAX)
 		return PARSER_OK;
 	name->published = build->best_ranks[group] == build_rank(name->kind);
-	return name->published ? PARSER_OK
-			       : build_decide_hidden(build, scratch, group, name, address);
+	return name->published ? PARSER_OK : build_decide_hidden(build, scratch, group, name);
 }
 
 /* Names of guests that need an alias come behind it: few programs can look them up. */
@@ -232,20 +276,17 @@ static size_t build_encode_name(
 enum parser_status build_value_names(
 	struct build *build, struct build_scratch *scratch, size_t position, size_t *out_len)
 {
-	struct bytes key = grouping_key(build->names, position);
 	size_t count = grouping_item_count(build->names, position);
-	struct address address = {.family = key.len == 5 ? ADDRESS_IPV4 : ADDRESS_IPV6};
 	enum parser_status rc = PARSER_OK;
 	struct build_name *names;
 	size_t len = 0;
 
-	memcpy(address.octets, key.ptr + 1, key.len - 1);
 	if (!build_reserve_items(scratch, count * sizeof(*names)))
 		return PARSER_E_NO_MEMORY;
 	names = scratch->items;
 	grouping_items(build->names, position, names);
 	for (size_t i = 0; i < count && rc == PARSER_OK; i++)
-		rc = build_decide(build, scratch, &names[i], &address);
+		rc = build_decide(build, scratch, &names[i]);
 	if (rc != PARSER_OK)
 		return rc;
 	qsort(names, count, sizeof(*names), build_compare_names);

@@ -205,6 +205,31 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 	return INDEX_ABSENT;
 }
 
+/* Finds the key that is the first `count` octets of an address. */
+static enum index_match index_find_octets(const struct index *index, enum index_key_kind kind,
+	const struct address *address, size_t count, struct index_value *out_value)
+{
+	uint8_t key[ADDRESS_IPV6_OCTETS * 2];
+
+	put_hex(key, address->octets, count);
+	return index_find(index, kind, (struct bytes){key, count * 2}, out_value);
+}
+
+enum index_match index_find_address(
+	const struct index *index, const struct address *address, struct index_value *out_value)
+{
+	return index_find_octets(
+		index, INDEX_KEY_ADDRESS, address, address_octets(address->family), out_value);
+}
+
+enum index_match index_find_reverse(const struct index *index, const struct address *address)
+{
+	struct index_value ignored;
+
+	return index_find_octets(
+		index, INDEX_KEY_REVERSE, address, index_prefix_octets(address->family), &ignored);
+}
+
 static enum parser_status value_corrupt(const struct index_value *value)
 {
 	index_fail(value->index);

@@ -95,9 +95,6 @@ static enum parser_status draft_make(
 			return PARSER_E_ABSENT;
 		return build_value_records(&draft->build, &draft->scratch, position, out_len);
 	case INDEX_KEY_ADDRESS:
-		/* Octets have no case. */
-		if (name.len)
-			memcpy(draft->build.key + 1, name.ptr, name.len);
 		position = grouping_find(draft->build.names, key);
 		if (position == SIZE_MAX)
 			return PARSER_E_ABSENT;

@@ -51,7 +51,7 @@ static enum parser_status names_source_copy(struct names_source *source)
 
 static enum parser_status names_source_init(struct names_source *source, enum names_access access)
 {
-	enum parser_status status;
+	enum parser_status status = PARSER_OK;
 
 	switch (access) {
 	case NAMES_ACCESS_LOOKUP:

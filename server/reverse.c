@@ -108,24 +108,19 @@ enum index_match reverse_find(
 {
 	const struct reverse_tree *tree = tree_find(query);
 	struct reverse reverse = {.has_names = false};
-	struct index_value ignored;
 	enum index_match match = INDEX_ABSENT;
 	struct address address;
 
 	if (!tree || !address_read(query, tree, &address, &reverse.node))
 		return INDEX_ABSENT;
 	reverse.apex_label_count = (uint8_t)(tree->apex_parts + 2);
-	const size_t octets = address_octets(tree->family);
-	const size_t apex_octets = octets * tree->apex_parts / tree->leaf_parts;
 
 	if (reverse.node == REVERSE_LEAF)
-		match = index_find(zone_index(zone), INDEX_KEY_ADDRESS,
-			(struct bytes){address.octets, octets}, &reverse.names);
+		match = index_find_address(zone_index(zone), &address, &reverse.names);
 	/* The zone of an address that has names is always there: need not be looked for. */
 	reverse.has_names = match == INDEX_FOUND;
 	if (match == INDEX_ABSENT)
-		match = index_find(zone_index(zone), INDEX_KEY_REVERSE,
-			(struct bytes){address.octets, apex_octets}, &ignored);
+		match = index_find_reverse(zone_index(zone), &address);
 	if (match == INDEX_FOUND)
 		*out_reverse = reverse;
 	return match;
@@ -151,10 +146,12 @@ static void name_write(struct bytes text, uint8_t *octets)
 static bool name_is_ptr_target(
 	const struct index_name *name, const struct zone_origin *zone, int64_t now_unix_s)
 {
-	/* One octet more than the text: the first length. The root comes with the zone. */
+	/* One octet more than the text: the first length. The root comes with the zone. A name with
+	 * a NUL is not answered in the other direction. */
 	return name->published && name->dns_name && name->name.len > 0 &&
 	       name->name.len <= HOSTNAME_TEXT_OCTETS_MAX &&
 	       name->name.len + 1 + zone->octets <= DNS_NAME_OCTETS_MAX &&
+	       memchr(name->name.ptr, 0, name->name.len) == NULL &&
 	       index_is_alive(name->valid_from_unix_s, name->expires_unix_s, now_unix_s);
 }
 

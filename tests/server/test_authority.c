@@ -23,6 +23,27 @@ static void test_apex_has_soa_and_ns_with_glue(void **state)
 	ASKING_RUN(*state, cases);
 }
 
+static void test_glue_has_both_families(void **state)
+{
+	static const struct index_own_name own_names[] = {
+		{{(const uint8_t *)"leasedns", 8}, {ADDRESS_IPV6, {[15] = 1}}},
+		{{(const uint8_t *)"leasedns", 8}, {ADDRESS_IPV4, {127, 0, 0, 56}}},
+	};
+	struct index_options options = built_index_options;
+	const struct asking_how how = {.is_tcp = false};
+
+	(void)state;
+	options.own_names = own_names;
+	options.own_name_count = 2;
+	struct asking_world *world = asking_open(NULL, 0, &options);
+
+	assert_string_equal(asking_ask(world, "libvirt", DNS_TYPE_NS, &how),
+		"NOERROR aa rd; AN libvirt. 5 IN NS leasedns.libvirt."
+		"; AR leasedns.libvirt. 5 IN A 127.0.0.56"
+		"; AR leasedns.libvirt. 5 IN AAAA ::1");
+	asking_close(world);
+}
+
 static void test_other_types_at_the_apex_are_nodata(void **state)
 {
 	static const uint16_t types[] = {0, DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TYPE_TXT, DNS_TYPE_PTR,
@@ -84,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_apex_has_soa_and_ns_with_glue),
+		cmocka_unit_test(test_glue_has_both_families),
 		cmocka_unit_test(test_other_types_at_the_apex_are_nodata),
 		cmocka_unit_test(test_reverse_apex_names_the_server_in_the_canonical_zone),
 		cmocka_unit_test(test_negative_ttl_is_the_lesser_of_ttl_and_minimum),

@@ -71,6 +71,51 @@ static void test_hostname_that_is_not_published_is_told_all_the_same(void **stat
 	asking_close(world);
 }
 
+/* Two networks may use the same addresses: names go with the MAC address of their lease. */
+static void test_names_are_those_of_the_same_client(void **state)
+{
+	static const char *const files[][2] = {
+		{"virbr0.status", "[" WORLD_LEASE("192.168.122.7", "07", "alpha", WORLD_NEVER) "]"},
+		{"virbr1.status", "[" WORLD_LEASE("192.168.122.7", "08", "beta", WORLD_NEVER) "]"},
+	};
+	static const struct asking_case cases[] = {
+		ASK("alpha.libvirt", 16,
+			"NOERROR aa rd; AN alpha.libvirt. 5 IN TXT \"hostname=alpha\" "
+			"\"mac=52:54:00:00:00:07\" \"network=default\" \"address=192.168.122.7\" "
+			"\"expires=never\""),
+		ASK("beta.libvirt", 16,
+			"NOERROR aa rd; AN beta.libvirt. 5 IN TXT \"hostname=beta\" "
+			"\"mac=52:54:00:00:00:08\" \"network=virbr1\" \"address=192.168.122.7\" "
+			"\"expires=never\""),
+	};
+	struct asking_world *world = asking_open(files, 2, NULL);
+
+	(void)state;
+	ASKING_RUN(world, cases);
+	asking_close(world);
+}
+
+/* A DHCP hostname that only its network gives, beside a guest who bears that very name. */
+static void test_hostname_is_told_without_its_network(void **state)
+{
+	static const char *const files[][2] = {
+		{"virbr0.status", "[" WORLD_LEASE("192.168.122.80", "80", "both", WORLD_NEVER) "]"},
+		{"virbr0.macs", "[{\"domain\":\"db\",\"macs\":[\"52:54:00:00:00:80\"]},"
+				"{\"domain\":\"both.virbr0\",\"macs\":[\"52:54:00:00:00:99\"]}]"},
+		{"virbr1.macs", "[{\"domain\":\"both\",\"macs\":[\"52:54:00:00:00:a0\"]}]"},
+		{"virbr1.status", "[" WORLD_LEASE("10.1.2.3", "a0", "x", WORLD_NEVER) "]"},
+	};
+	struct asking_world *world = asking_open(files, 4, NULL);
+	const struct asking_how how = {.is_tcp = false};
+
+	(void)state;
+	assert_string_equal(asking_ask(world, "db.libvirt", 16, &how),
+		"NOERROR aa rd; AN db.libvirt. 5 IN TXT \"guest=db\" \"hostname=both\" "
+		"\"mac=52:54:00:00:00:80\" \"network=default\" \"address=192.168.122.80\" "
+		"\"expires=never\"");
+	asking_close(world);
+}
+
 #define TEN     "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
@@ -164,6 +209,8 @@ int main(void)
 		cmocka_unit_test(test_each_address_is_described_as_far_as_known),
 		cmocka_unit_test(test_rrset_has_the_least_ttl),
 		cmocka_unit_test(test_hostname_that_is_not_published_is_told_all_the_same),
+		cmocka_unit_test(test_names_are_those_of_the_same_client),
+		cmocka_unit_test(test_hostname_is_told_without_its_network),
 		cmocka_unit_test(test_long_strings_are_cut),
 		cmocka_unit_test(test_texts_that_do_not_fit_are_left_to_tcp),
 		cmocka_unit_test(test_time_is_rfc_3339),

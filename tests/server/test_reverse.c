@@ -76,6 +76,8 @@ static void test_only_canonical_parts_name_an_address(void **state)
 		/* A zone that is written another way is no zone of ours. */
 		ASK("10.122.168.0192.in-addr.arpa", 12, "REFUSED rd"),
 		ASK("10.0122.168.192.in-addr.arpa", 12, "REFUSED rd"),
+		ASK("g.0.0.0.0.0.0.0.2.2.1.0.0.0.d.f.ip6.arpa", 12, "REFUSED rd"),
+		ASK("0.g.0.0.0.0.0.0.0.2.2.1.0.0.0.d.f.ip6.arpa", 12, "REFUSED rd"),
 	};
 
 	ASKING_RUN(*state, cases);

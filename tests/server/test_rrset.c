@@ -64,6 +64,7 @@ static void test_rrset_is_whole_or_truncated(void **state)
 		{RECORDS_IN(800 - 11), {.udp_octets = 800}, true},
 		{RECORDS_IN(800 - 11) + 1, {.udp_octets = 800}, false},
 		{RECORDS_IN(1232 - 11), {.udp_octets = 1232}, true},
+		{RECORDS_IN(1232 - 11) + 1, {.udp_octets = 1300}, false},
 		{RECORDS_IN(1232 - 11) + 1, {.udp_octets = 65535}, false},
 		{RECORDS_IN(1232 - 11) + 1, {.is_tcp = true, .udp_octets = 512}, true},
 		{RECORDS_IN(65535), {.is_tcp = true}, true},

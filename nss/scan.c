@@ -459,13 +459,33 @@ static enum parser_status scan_for_names(struct scan *scan)
 	return status;
 }
 
-enum parser_status scan_for_name(struct scan *scan, const struct question *question)
+/* The guest's leases have its MAC addresses. */
+static enum parser_status scan_for_guest(struct scan *scan)
+{
+	enum parser_status status = scan_read(scan, false, scan_wants_by_name);
+
+	if (status == PARSER_OK)
+		status = scan_each(scan, scan_visit_client);
+	if (status == PARSER_OK && scan->client_count)
+		status = scan_read(scan, true, scan_wants_client);
+	return status;
+}
+
+enum parser_status scan_for_name(
+	struct scan *scan, enum index_key_kind names, const struct question *question)
 {
 	enum parser_status status = scan_add_name(scan, question_literal(question));
 
 	if (status == PARSER_OK && question->stripped_len)
 		status = scan_add_name(scan, question_stripped(question));
-	return status == PARSER_OK ? scan_for_names(scan) : status;
+	if (status != PARSER_OK)
+		return status;
+	/* Whether a lease has that hostname is said by leases alone. */
+	if (names == INDEX_KEY_HOSTNAME)
+		return scan_read(scan, true, scan_wants_lease);
+	if (names == INDEX_KEY_GUEST)
+		return scan_for_guest(scan);
+	return scan_for_names(scan);
 }
 
 /* Who has the address, what are their names, and who else has those? */

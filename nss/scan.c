@@ -292,23 +292,21 @@ static bool scan_is_below(struct bytes longer, struct bytes tail)
 	       bytes_equal_fold((struct bytes){longer.ptr + head, tail.len}, tail);
 }
 
-/* `longer` starts with `head` and a dot. */
-static bool scan_is_before(struct bytes longer, struct bytes head)
-{
-	return longer.len > head.len + 1 && longer.ptr[head.len] == '.' &&
-	       bytes_equal_fold((struct bytes){longer.ptr, head.len}, head);
-}
-
 /* Is the name asked for; is it what stands before the network's name in the question; or does it
- * make an empty non-terminal of it? */
+ * make an empty non-terminal of either? */
 static bool scan_name_matters(const struct scan *scan, struct bytes name)
 {
 	for (size_t i = 0; i < scan->name_count; i++) {
-		struct bytes asked = scan->names[i];
+		const struct bytes asked = scan->names[i];
 
-		if (bytes_equal_fold(name, asked) || scan_is_before(asked, name) ||
-			scan_is_below(name, asked))
-			return true;
+		for (size_t len = asked.len; len > 0; len--) {
+			const struct bytes head = {asked.ptr, len};
+
+			if (len < asked.len && asked.ptr[len] != '.')
+				continue;
+			if (bytes_equal_fold(name, head) || scan_is_below(name, head))
+				return true;
+		}
 	}
 	return false;
 }

@@ -37,7 +37,7 @@ static const char *word_of(enum nss_status status, int error, int h_error)
 	case NSS_STATUS_NOTFOUND:
 		return h_error == NO_DATA ? "NODATA" : "NXDOMAIN";
 	case NSS_STATUS_UNAVAIL:
-		return "UNAVAIL";
+		return h_error == NO_DATA ? "UNAVAIL-NODATA" : "UNAVAIL";
 	case NSS_STATUS_TRYAGAIN:
 		return error == ERANGE ? "SMALL" : "TRYAGAIN";
 	case NSS_STATUS_SUCCESS:
@@ -62,21 +62,25 @@ static void append_address(struct nss_said *said, int af, const void *octets)
 	append(said, word);
 }
 
-static void call_name4(
-	const struct nss_module_hooks *hooks, const char *name, struct nss_said *said)
+void nss_call_name_in(const struct nss_module_hooks *hooks, const char *name, size_t buffer_octets,
+	struct nss_said *out_said)
 {
 	_Alignas(16) char buffer[BUFFER_OCTETS];
 	struct gaih_addrtuple *tuples = NULL;
 	int error = 0;
 	int h_error = 0;
-	enum nss_status status = hooks->by_name4(
-		name, &tuples, buffer, sizeof(buffer), &error, &h_error, &said->ttl_s);
+	enum nss_status status;
+
+	out_said->text[0] = '\0';
+	out_said->ttl_s = 0;
+	status = hooks->by_name4(
+		name, &tuples, buffer, buffer_octets, &error, &h_error, &out_said->ttl_s);
 
 	if (status != NSS_STATUS_SUCCESS)
-		append(said, word_of(status, error, h_error));
+		append(out_said, word_of(status, error, h_error));
 	else
 		for (; tuples; tuples = tuples->next)
-			append_address(said, tuples->family, tuples->addr);
+			append_address(out_said, tuples->family, tuples->addr);
 }
 
 static void call_name3(
@@ -87,8 +91,12 @@ static void call_name3(
 	char *canonical;
 	int error = 0;
 	int h_error = 0;
-	enum nss_status status = hooks->by_name3(name, af, &host, buffer, sizeof(buffer), &error,
-		&h_error, &said->ttl_s, &canonical);
+	enum nss_status status;
+
+	said->text[0] = '\0';
+	said->ttl_s = 0;
+	status = hooks->by_name3(name, af, &host, buffer, sizeof(buffer), &error, &h_error,
+		&said->ttl_s, &canonical);
 
 	if (status != NSS_STATUS_SUCCESS)
 		append(said, word_of(status, error, h_error));
@@ -100,10 +108,8 @@ static void call_name3(
 void nss_call_name(
 	const struct nss_module_hooks *hooks, const char *name, int af, struct nss_said *out_said)
 {
-	out_said->text[0] = '\0';
-	out_said->ttl_s = 0;
 	if (af == AF_UNSPEC)
-		call_name4(hooks, name, out_said);
+		nss_call_name_in(hooks, name, BUFFER_OCTETS, out_said);
 	else
 		call_name3(hooks, name, af, out_said);
 }

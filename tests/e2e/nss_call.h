@@ -4,6 +4,7 @@
 
 #include <netdb.h>
 #include <nss.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -19,7 +20,8 @@ struct nss_module_hooks {
 };
 
 /** What a hook said: addresses or names parted by blanks, or NODATA, NXDOMAIN, UNAVAIL, TRYAGAIN,
- *  SMALL (the buffer of 16 KiB). */
+ *  SMALL (glibc comes back with a larger buffer); UNAVAIL-NODATA is what it looks like: the status
+ *  of the one, the h_errno of the other. */
 struct nss_said {
 	char text[16384];
 	int32_t ttl_s; /**< 0 if it did not say. */
@@ -31,6 +33,10 @@ void nss_call_load(const char *path, const char *service, struct nss_module_hook
 /** @param af AF_UNSPEC for both: gethostbyname4_r. */
 void nss_call_name(
 	const struct nss_module_hooks *hooks, const char *name, int af, struct nss_said *out_said);
+
+/** As above for AF_UNSPEC, with a buffer of at most 16 KiB. */
+void nss_call_name_in(const struct nss_module_hooks *hooks, const char *name, size_t buffer_octets,
+	struct nss_said *out_said);
 
 /** The host's name, then its aliases.
  *  @param text an address. */

@@ -89,8 +89,10 @@ static void mount_memory(const char *path)
 
 void random_leases_enter(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		err(1, "a mount namespace (are you root?)");
+	/* The host's own name is one that no lease may have. */
+	if (unshare(CLONE_NEWNS | CLONE_NEWUTS) < 0 || sethostname("hypervisor", 10) < 0 ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		err(1, "namespaces (are you root?)");
 	mount_memory("/etc");
 	mount_memory("/run");
 	mount_memory("/var/lib");
@@ -136,11 +138,24 @@ static void put_text(FILE *out, const char *text, bool escaped)
 	fputc('"', out);
 }
 
-static const char *some_name(struct random_leases *random)
+static unsigned some_name_number(struct random_leases *random)
 {
 	/* The first ones more often: they shall meet. */
-	return random_leases_names[random_leases_below(
-		random, chance(random, 2) ? 8 : (unsigned)NAMES_USED)];
+	return random_leases_below(random, chance(random, 2) ? 8 : (unsigned)NAMES_USED);
+}
+
+static const char *some_name(struct random_leases *random)
+{
+	return random_leases_names[some_name_number(random)];
+}
+
+/* A number that the file does not have yet, where libvirt would not write it twice. */
+static unsigned fresh(struct random_leases *random, unsigned number, unsigned count)
+{
+	while (random->sound && (random->used >> number & 1))
+		number = (number + 1) % count;
+	random->used |= UINT64_C(1) << number;
+	return number;
 }
 
 static void some_mac(struct random_leases *random, char out_text[32])
@@ -169,16 +184,26 @@ static int64_t some_expiry(struct random_leases *random)
 	}
 }
 
-static void write_lease(struct random_leases *random, FILE *out)
+/* One of all addresses. */
+static bool some_address(struct random_leases *random, char out_text[64])
 {
-	const bool is_ipv6 = chance(random, 3);
-	char address[64];
-	char mac[32];
+	const unsigned count = RANDOM_LEASES_IPV4_MAX + RANDOM_LEASES_IPV6_MAX;
+	const unsigned number = fresh(random, random_leases_below(random, count), count);
+	const bool is_ipv6 = number >= RANDOM_LEASES_IPV4_MAX;
 
 	if (is_ipv6)
-		random_leases_ipv6(random_leases_below(random, RANDOM_LEASES_IPV6_MAX), address);
+		random_leases_ipv6(number - RANDOM_LEASES_IPV4_MAX, out_text);
 	else
-		random_leases_ipv4(random_leases_below(random, RANDOM_LEASES_IPV4_MAX), address);
+		random_leases_ipv4(number, out_text);
+	return is_ipv6;
+}
+
+static void write_lease(struct random_leases *random, FILE *out)
+{
+	char address[64];
+	char mac[32];
+	const bool is_ipv6 = some_address(random, address);
+
 	some_mac(random, mac);
 	fprintf(out, "  {\n    \"ip-address\": \"%s\",\n    \"mac-address\": \"%s\",\n", address,
 		mac);
@@ -211,8 +236,11 @@ static void write_array(
 	const unsigned count = random_leases_below(random, max + 1);
 	FILE *out = open_file(name);
 
-	/* libvirt makes the file before the first lease. */
-	if (count || !chance(random, 2)) {
+	random->used = 0;
+	/* libvirt makes a lease file before the first lease, empty. */
+	const bool may_be_empty = !random->sound || strstr(name, ".status");
+
+	if (count || !may_be_empty || !chance(random, 2)) {
 		fputs("[\n", out);
 		for (unsigned i = 0; i < count; i++) {
 			if (!random->sound && chance(random, 20))
@@ -233,10 +261,12 @@ static void write_array(
 
 static void write_guest(struct random_leases *random, FILE *out)
 {
-	const unsigned count = random_leases_below(random, 3);
+	/* A guest of libvirt's has a MAC address there, or does not stand there. */
+	const unsigned count = random->sound + random_leases_below(random, 3);
+	const unsigned name = fresh(random, some_name_number(random), (unsigned)NAMES_USED);
 
 	fputs("  {\n    \"domain\": ", out);
-	put_text(out, some_name(random), !random->sound && chance(random, 10));
+	put_text(out, random_leases_names[name], !random->sound && chance(random, 10));
 	fputs(",\n    \"macs\": [\n", out);
 	for (unsigned i = 0; i < count; i++) {
 		char mac[32];
@@ -306,7 +336,7 @@ static void write_statics(struct random_leases *random, const char *name)
 		err(1, "%s", name);
 }
 
-static void clear(void)
+void random_leases_clear(void)
 {
 	DIR *stream = opendir(RANDOM_LEASES_DIR);
 	const struct dirent *entry;
@@ -357,7 +387,7 @@ void random_leases_write(struct random_leases *random)
 {
 	char name[64];
 
-	clear();
+	random_leases_clear();
 	random->bad = false;
 	for (size_t i = 0; i < COUNT(bridges); i++) {
 		snprintf(name, sizeof(name), "%s.status", bridges[i]);

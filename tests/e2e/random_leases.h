@@ -22,16 +22,20 @@ extern const size_t random_leases_network_count;
 
 struct random_leases {
 	uint64_t state;
-	bool sound; /**< In: every file is one that libvirt would write. */
-	bool bad;   /**< Out: some file cannot be read. */
+	bool sound;    /**< In: every file is one that libvirt would write. */
+	bool bad;      /**< Out: some file cannot be read. */
+	uint64_t used; /**< Of the file that is being written: addresses or names. */
 };
 
 /** A number below `below`. */
 unsigned random_leases_below(struct random_leases *random, unsigned below);
 
-/** Enters a mount namespace of its own where lease directory, configuration and index are empty
- *  places in memory. Fails the process on error. */
+/** Enters namespaces of its own where lease directory, configuration and index are empty places in
+ *  memory, and the host is called "hypervisor". Fails the process on error. */
 void random_leases_enter(void);
+
+/** Empties RANDOM_LEASES_DIR. */
+void random_leases_clear(void);
 
 /** Empties RANDOM_LEASES_DIR and fills it. All that it holds looks old: not written a moment ago.
  */

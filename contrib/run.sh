@@ -1,15 +1,15 @@
 #!/bin/bash
 # run.sh: build leasedns and serve the names of this host's virtual machines, in the foreground.
 #
-#   contrib/run.sh                  build, then serve what libvirt has leased on this host; on a host
-#                                   without libvirt, sample leases
-#   contrib/run.sh --sample         serve the sample leases in any case
-#   contrib/run.sh -- ARGUMENT..    build, then "leasedns serve ARGUMENT.." with just these
+#   contrib/run.sh                build, then serve what libvirt has leased on this host, or sample
+#                                 leases where there is no libvirt
+#   contrib/run.sh --sample       serve the sample leases in any case
+#   contrib/run.sh -- ARGUMENT..  build, then "leasedns serve ARGUMENT.." with just these
 #   contrib/run.sh --help
 #
-# Works on Debian 12 and later. As root it installs what the build needs if that is not there; anyone
-# else must have it installed. Answers on 127.0.0.56 port 53, or port 5356 where 53 is taken or not
-# allowed. End it with Ctrl-C.
+# Works on Debian 12 and later. As root it installs what the build needs if that is not there;
+# others must have it installed. Answers on 127.0.0.56 port 53, or port 5356 where 53 is taken or
+# not allowed. End it with Ctrl-C.
 set -eu -o pipefail
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)

@@ -10,9 +10,9 @@
 #include "nss/piece.h"
 #include "parser/hostname.h"
 
-/* Records that are kept for one question: what a module may hold on somebody's heap (about 1 MiB),
- * and four times the addresses that one name has in our tests. */
-#define SCAN_RECORDS_MAX 4096u
+/* Records that are kept for one question. With what the draft makes of them a record takes about 700
+ * octets of somebody's heap, which are to be less than 1 MiB. */
+#define SCAN_RECORDS_MAX 1024u
 /* Names of one address, and so of the machines that have it. */
 #define SCAN_NAMES_MAX 64u
 /* MAC addresses and DUIDs that bear on one question. */
@@ -58,19 +58,32 @@ struct scan_pass {
 
 /* --- Directories and files ----------------------------------------------------------------- */
 
-static void scan_note_failure(struct scan *scan, int system_error)
+bool scan_is_transient(int system_error)
 {
-	if (system_error != ENOENT)
-		scan->report.failed = true;
+	return system_error == EMFILE || system_error == ENFILE || system_error == ENOMEM;
 }
 
-static bool scan_add_file(struct store_directory *directory, const char *name, size_t *cap)
+static void scan_note_failure(struct scan *scan, int system_error)
+{
+	if (system_error == ENOENT)
+		return;
+	scan->report.failed = true;
+	if (scan_is_transient(system_error))
+		scan->report.transient = true;
+}
+
+static bool scan_add_file(
+	struct scan *scan, struct store_directory *directory, const char *name, size_t *cap)
 {
 	const struct format *format = format_find(name);
 	struct scan_file *file;
 
-	if (!format || directory->file_count == STORE_FILES_MAX)
+	if (!format)
 		return true;
+	if (directory->file_count == STORE_FILES_MAX) {
+		scan->report.failed = true;
+		return true;
+	}
 	if (directory->file_count == *cap) {
 		size_t larger = *cap ? *cap * 2 : 16;
 		struct store_file **files =
@@ -95,6 +108,12 @@ static bool scan_add_file(struct store_directory *directory, const char *name, s
 	return true;
 }
 
+static int scan_compare_files(const void *a, const void *b)
+{
+	return strcmp(
+		(*(struct store_file *const *)a)->name, (*(struct store_file *const *)b)->name);
+}
+
 static bool scan_list(struct scan *scan, struct store_directory *directory)
 {
 	DIR *stream = opendir(directory->path);
@@ -108,8 +127,12 @@ static bool scan_list(struct scan *scan, struct store_directory *directory)
 	}
 	scan->report.seen = true;
 	while (done && (entry = readdir(stream)) != NULL)
-		done = scan_add_file(directory, entry->d_name, &cap);
+		done = scan_add_file(scan, directory, entry->d_name, &cap);
 	closedir(stream);
+	/* In the order in which the index takes them: its answers may depend on it. */
+	if (directory->file_count)
+		qsort((void *)directory->files, directory->file_count, sizeof(*directory->files),
+			scan_compare_files);
 	return done;
 }
 
@@ -244,12 +267,14 @@ static enum parser_status scan_read_file(struct scan *scan, struct store_directo
 	struct scan_pass pass = {.scan = scan, .file = file, .wants = wants};
 	size_t before = file->file.record_count;
 	enum parser_status status = PARSER_E_TORN;
+	int system_error = 0;
 
 	for (int i = 0; i < SCAN_TRIES && status == PARSER_E_TORN; i++) {
 		scan->kept_count -= file->file.record_count - before;
 		file->file.record_count = before;
 		status = piece_reader_parse(
 			scan->reader, directory->path, &file->file, scan_take, &pass);
+		system_error = errno;
 		if (pass.status != PARSER_OK)
 			return pass.status;
 	}
@@ -261,6 +286,8 @@ static enum parser_status scan_read_file(struct scan *scan, struct store_directo
 	scan->kept_count -= file->file.record_count - before;
 	file->file.record_count = before;
 	scan->report.failed = true;
+	if (status == PARSER_E_TORN || (status == PARSER_E_IO && scan_is_transient(system_error)))
+		scan->report.transient = true;
 	return PARSER_OK;
 }
 

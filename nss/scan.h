@@ -14,7 +14,11 @@ struct scan_report {
 	bool seen;   /**< At least one directory was read. */
 	bool failed; /**< A file or directory that is there was not: "not found" would be a guess.
 		      */
+	bool transient; /**< Some of that may work if it is tried again. */
 };
+
+/** True of an errno that says that memory or descriptors are short now. */
+bool scan_is_transient(int system_error);
 
 /** Lists the lease directories. NULL if memory is short. */
 struct scan *scan_new(const struct conf *conf);

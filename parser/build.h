@@ -9,6 +9,7 @@
 struct build_name {
 	struct bytes name; /**< As written. */
 	enum index_kind kind;
+	struct address address;
 	uint16_t network;
 	bool has_mac;
 	struct mac mac;
@@ -74,8 +75,8 @@ struct build {
 	struct grouping *aliases;      /**< alias → size_t, position in guests */
 	struct grouping *reserved_for; /**< MAC or DUID → size_t, position in reservations */
 	struct grouping *records;      /**< kind and name → struct index_record */
-	struct grouping *names;        /**< address octets → struct build_name */
-	struct grouping *reverse;      /**< /24 or /64 octets → nothing */
+	struct grouping *names;        /**< address → struct build_name */
+	struct grouping *reverse;      /**< /24 or /64 → nothing */
 	uint8_t *best_ranks;           /**< Of each key in `records`, once all is gathered. */
 	uint8_t key[1 + INDEX_KEY_OCTETS_MAX];
 };

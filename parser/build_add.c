@@ -4,6 +4,7 @@
 
 #include "build.h"
 #include "hostname.h"
+#include "index_format.h"
 
 struct bytes build_key(struct build *build, enum index_key_kind kind, struct bytes name)
 {
@@ -97,12 +98,12 @@ enum parser_status build_add_parents(struct build *build, struct bytes name, uin
 
 enum parser_status build_add_reverse(struct build *build, const struct address *address)
 {
-	size_t prefix = address->family == ADDRESS_IPV4 ? 3 : 8;
-	uint8_t key[1 + 8];
-	struct bytes view = {key, 1 + prefix};
+	size_t prefix = index_prefix_octets(address->family);
+	uint8_t key[1 + ADDRESS_IPV6_OCTETS];
+	struct bytes view = {key, 1 + prefix * 2};
 
 	key[0] = INDEX_KEY_REVERSE;
-	memcpy(key + 1, address->octets, prefix);
+	put_hex(key + 1, address->octets, prefix);
 	if (grouping_find(build->reverse, view) != SIZE_MAX)
 		return PARSER_OK;
 	return grouping_add(build->reverse, view, NULL);
@@ -113,11 +114,12 @@ enum parser_status build_add_name(
 	struct build *build, const struct index_record *record, struct bytes name, bool rejected)
 {
 	uint8_t alias[INDEX_NAME_OCTETS_MAX];
-	uint8_t key[1 + ADDRESS_IPV6_OCTETS];
+	uint8_t key[1 + ADDRESS_IPV6_OCTETS * 2];
 	size_t octets = address_octets(record->address.family);
 	struct build_name entry = {
 		.name = name,
 		.kind = record->kind,
+		.address = record->address,
 		.network = record->network,
 		.has_mac = record->has_mac,
 		.mac = record->mac,
@@ -130,8 +132,8 @@ enum parser_status build_add_name(
 		return PARSER_OK;
 	entry.plain = hostname_alias(name, alias) == 0;
 	key[0] = INDEX_KEY_ADDRESS;
-	memcpy(key + 1, record->address.octets, octets);
-	return grouping_add(build->names, (struct bytes){key, 1 + octets}, &entry);
+	put_hex(key + 1, record->address.octets, octets);
+	return grouping_add(build->names, (struct bytes){key, 1 + octets * 2}, &entry);
 }
 
 /* A name for an address in the merged view, both ways. */

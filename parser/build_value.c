@@ -145,11 +145,30 @@ static int build_best_rank(const struct index_record *records, size_t count, uin
 	return best;
 }
 
+/* Is something better called `name.network`, literally? */
+static bool build_is_taken(struct build *build, const struct build_name *name)
+{
+	struct bytes label = build_network_label(build, name->network);
+	uint8_t text[INDEX_KEY_OCTETS_MAX];
+	size_t len = name->name.len + 1 + label.len;
+	size_t group;
+
+	if (len > sizeof(text))
+		return true;
+	memcpy(text, name->name.ptr, name->name.len);
+	text[name->name.len] = '.';
+	memcpy(text + name->name.len + 1, label.ptr, label.len);
+	group = grouping_find(
+		build->records, build_key(build, INDEX_KEY_NAME, (struct bytes){text, len}));
+	return group != SIZE_MAX && build->best_ranks[group] != INDEX_KIND_NODE;
+}
+
 /* A name that a better kind hides may still be given for this address as `name.network`. */
-static enum parser_status build_decide_hidden(struct build *build, struct build_scratch *scratch,
-	size_t group, struct build_name *name, const struct address *address)
+static enum parser_status build_decide_hidden(
+	struct build *build, struct build_scratch *scratch, size_t group, struct build_name *name)
 {
 	size_t count = grouping_item_count(build->records, group);
+	const struct address *address = &name->address;
 	struct index_record *records;
 	bool answered;
 
@@ -165,14 +184,15 @@ static enum parser_status build_decide_hidden(struct build *build, struct build_
 	if (name->kind == INDEX_KIND_HOSTNAME)
 		build_tell(build, INDEX_EVENT_HOSTNAME_HIDDEN, name->name, name->network, address);
 	name->qualified = build_best_rank(records, count, name->network, address, &answered) ==
-			  build_rank(name->kind);
+				  build_rank(name->kind) &&
+			  !build_is_taken(build, name);
 	name->published = name->qualified;
 	return PARSER_OK;
 }
 
-/* Is the address given for this name by the merged view? */
-static enum parser_status build_decide(struct build *build, struct build_scratch *scratch,
-	struct build_name *name, const struct address *address)
+/* Does the merged view give the address for this name? */
+static enum parser_status build_decide(
+	struct build *build, struct build_scratch *scratch, struct build_name *name)
 {
 	size_t group;
 
@@ -182,8 +202,7 @@ static enum parser_status build_decide(struct build *build, struct build_scratch
 	if (group == SIZE_MAX)
 		return PARSER_OK;
 	name->published = build->best_ranks[group] == build_rank(name->kind);
-	return name->published ? PARSER_OK
-			       : build_decide_hidden(build, scratch, group, name, address);
+	return name->published ? PARSER_OK : build_decide_hidden(build, scratch, group, name);
 }
 
 /* Names of guests that need an alias come behind it: few programs can look them up. */
@@ -257,20 +276,17 @@ static size_t build_encode_name(
 enum parser_status build_value_names(
 	struct build *build, struct build_scratch *scratch, size_t position, size_t *out_len)
 {
-	struct bytes key = grouping_key(build->names, position);
 	size_t count = grouping_item_count(build->names, position);
-	struct address address = {.family = key.len == 5 ? ADDRESS_IPV4 : ADDRESS_IPV6};
 	enum parser_status rc = PARSER_OK;
 	struct build_name *names;
 	size_t len = 0;
 
-	memcpy(address.octets, key.ptr + 1, key.len - 1);
 	if (!build_reserve_items(scratch, count * sizeof(*names)))
 		return PARSER_E_NO_MEMORY;
 	names = scratch->items;
 	grouping_items(build->names, position, names);
 	for (size_t i = 0; i < count && rc == PARSER_OK; i++)
-		rc = build_decide(build, scratch, &names[i], &address);
+		rc = build_decide(build, scratch, &names[i]);
 	if (rc != PARSER_OK)
 		return rc;
 	qsort(names, count, sizeof(*names), build_compare_names);

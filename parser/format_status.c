@@ -11,8 +11,6 @@
 
 /** The last second of the year 9999: what is later is no time. */
 #define EXPIRES_UNIX_S_MAX INT64_C(253402300799)
-/** Digits of an integer that we take ourselves: it fits, and json-c would not clamp it. */
-#define DIGITS_MAX 18
 
 static const char *const keys[STATUS_KEY_COUNT] = {
 	[STATUS_ADDRESS] = "ip-address",
@@ -22,38 +20,6 @@ static const char *const keys[STATUS_KEY_COUNT] = {
 	[STATUS_EXPIRY] = "expiry-time",
 };
 
-/** Takes at least one digit, and no more than surely fit. */
-static bool take_digits(struct json_plain *cursor, int64_t *out_number)
-{
-	const uint8_t *start = cursor->at;
-	int64_t number = 0;
-
-	for (uint8_t byte = json_plain_peek(cursor); byte >= '0' && byte <= '9';
-		byte = json_plain_peek(cursor)) {
-		if (cursor->at - start == DIGITS_MAX)
-			return false;
-		number = number * 10 + (byte - '0');
-		cursor->at++;
-	}
-	if (cursor->at == start)
-		return false;
-	*out_number = number;
-	return true;
-}
-
-static bool take_integer(struct json_plain *cursor, int64_t *out_number)
-{
-	const uint8_t *start = cursor->at;
-
-	if (!take_digits(cursor, out_number))
-		return false;
-	/* RFC 8259 section 6: no leading zeros. */
-	if (*start == '0' && cursor->at - start > 1)
-		return false;
-	json_plain_skip_space(cursor);
-	return true;
-}
-
 static bool take_value(struct json_plain *cursor, struct status_value *out_value)
 {
 	if (json_plain_peek(cursor) == '"') {
@@ -61,7 +27,7 @@ static bool take_value(struct json_plain *cursor, struct status_value *out_value
 		return json_plain_text(cursor, &out_value->text);
 	}
 	out_value->type = STATUS_INTEGER;
-	return take_integer(cursor, &out_value->number);
+	return json_plain_integer(cursor, &out_value->number);
 }
 
 /** Where the value of `key` belongs; `ignored` if it is none of ours. */
@@ -78,7 +44,7 @@ static struct status_value *find_value(
 
 bool format_status_read_plain(struct bytes element, struct status_entry *out_entry)
 {
-	struct json_plain cursor = {element.ptr, element.ptr + element.len};
+	struct json_plain cursor = json_plain_of(element);
 	struct status_value ignored;
 
 	*out_entry = (struct status_entry){0};
@@ -132,9 +98,9 @@ enum parser_status format_status_read_json(struct json_tokener **tokener, struct
 
 static bool read_digits(struct bytes text, int64_t *out_number)
 {
-	struct json_plain cursor = {text.ptr, text.ptr + text.len};
+	struct json_plain cursor = json_plain_of(text);
 
-	return take_digits(&cursor, out_number) && cursor.at == cursor.end;
+	return json_plain_digits(&cursor, out_number) && cursor.at == cursor.end;
 }
 
 /** A number, or digits in a string as some writers have it. 0 if missing: never ends. */

@@ -11,6 +11,10 @@ struct grouping;
 struct grouping *grouping_new(size_t item_octets);
 void grouping_free(struct grouping *grouping);
 
+/** Makes room at once for what will come. Not to have it is no failure.
+ *  @param key_octets of all keys together. */
+void grouping_expect(struct grouping *grouping, size_t keys, size_t items, size_t key_octets);
+
 /** Copies `key` and `item`. */
 enum parser_status grouping_add(struct grouping *grouping, struct bytes key, const void *item);
 

@@ -35,19 +35,37 @@ static bool index_read(const struct index *index, uint32_t offset, size_t len)
 	return true;
 }
 
+/* Remembers it, for those who ask index_has_failed(). */
+static void index_fail(const struct index *index)
+{
+	if (index->window)
+		index->window->failed = true;
+}
+
+bool index_has_failed(const struct index *index)
+{
+	if (index->draft)
+		return index_draft_has_failed(index->draft);
+	return index->window && index->window->failed;
+}
+
 const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t len, uint8_t *buffer)
 {
 	const struct index_window *window = index->window;
 
-	if (offset > index->size || len > index->size - offset)
+	if (offset > index->size || len > index->size - offset) {
+		index_fail(index);
 		return NULL;
+	}
 	if (index->map)
 		return index->map + offset;
 	if (offset < window->offset || len > window->len ||
 		offset - window->offset > window->len - len) {
 		if (len > sizeof(window->octets) - CDB_HEADER_OCTETS ||
-			!index_read(index, (uint32_t)offset, len))
+			!index_read(index, (uint32_t)offset, len)) {
+			index_fail(index);
 			return NULL;
+		}
 	}
 	if (!buffer)
 		return window->octets + (offset - window->offset);
@@ -84,6 +102,7 @@ enum parser_status index_init_sized(
 	if (size < CDB_HEADER_OCTETS || size > INDEX_FILE_OCTETS_MAX)
 		return PARSER_E_CORRUPT;
 	window->len = 0;
+	window->failed = false;
 	*index = (struct index){.fd = fd, .size = size, .window = window};
 	return PARSER_OK;
 }
@@ -109,6 +128,12 @@ static uint32_t index_hash(uint8_t kind, struct bytes key)
 	return hash;
 }
 
+static enum index_match index_corrupt(const struct index *index)
+{
+	index_fail(index);
+	return INDEX_CORRUPT;
+}
+
 /* Does the record at `position` have that key? */
 static enum index_match index_compare(const struct index *index, uint32_t position, uint8_t kind,
 	struct bytes key, struct index_value *out_value)
@@ -130,7 +155,7 @@ static enum index_match index_compare(const struct index *index, uint32_t positi
 		return INDEX_ABSENT;
 	value_at = (uint64_t)position + CDB_RECORD_HEADER_OCTETS + 1 + key.len;
 	if (value_at > index->size || value_len > index->size - value_at)
-		return INDEX_CORRUPT;
+		return index_corrupt(index);
 	*out_value = (struct index_value){
 		.index = index, .offset = (uint32_t)value_at, .len = value_len};
 	return INDEX_FOUND;
@@ -157,7 +182,7 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 	if (key.len > INDEX_KEY_OCTETS_MAX || slots == 0)
 		return INDEX_ABSENT;
 	if (table > index->size || slots > (index->size - table) / CDB_SLOT_OCTETS)
-		return INDEX_CORRUPT;
+		return index_corrupt(index);
 	for (slot = (hash >> 8) % slots; probes < slots;) {
 		uint32_t run = slots - slot; /* To the table's end; then it wraps around. */
 
@@ -176,7 +201,7 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 			if (position == 0)
 				return INDEX_ABSENT;
 			if (++probes > INDEX_PROBES_MAX)
-				return INDEX_CORRUPT;
+				return index_corrupt(index);
 			if (get_u32(octets) != hash)
 				continue;
 			match = index_compare(index, position, (uint8_t)kind, key, out_value);
@@ -186,6 +211,37 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 		slot = (slot + run) % slots;
 	}
 	return INDEX_ABSENT;
+}
+
+/* Finds the key that is the first `count` octets of an address. */
+static enum index_match index_find_octets(const struct index *index, enum index_key_kind kind,
+	const struct address *address, size_t count, struct index_value *out_value)
+{
+	uint8_t key[ADDRESS_IPV6_OCTETS * 2];
+
+	put_hex(key, address->octets, count);
+	return index_find(index, kind, (struct bytes){key, count * 2}, out_value);
+}
+
+enum index_match index_find_address(
+	const struct index *index, const struct address *address, struct index_value *out_value)
+{
+	return index_find_octets(
+		index, INDEX_KEY_ADDRESS, address, address_octets(address->family), out_value);
+}
+
+enum index_match index_find_reverse(const struct index *index, const struct address *address)
+{
+	struct index_value ignored;
+
+	return index_find_octets(
+		index, INDEX_KEY_REVERSE, address, index_prefix_octets(address->family), &ignored);
+}
+
+static enum parser_status value_corrupt(const struct index_value *value)
+{
+	index_fail(value->index);
+	return PARSER_E_CORRUPT;
 }
 
 /* `len` octets at `offset` of a value; as index_bytes(). */
@@ -211,7 +267,7 @@ enum parser_status index_record_at(
 	if (octets[1] > INDEX_KIND_NODE ||
 		(octets[0] != ADDRESS_NONE && octets[0] != ADDRESS_IPV4 &&
 			octets[0] != ADDRESS_IPV6))
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	flags = get_u16(octets + 10);
 	out_record->address.family = octets[0];
 	out_record->kind = (enum index_kind)octets[1];
@@ -237,14 +293,14 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
 	if (*offset >= value->len)
 		return PARSER_E_ABSENT;
 	if (left < INDEX_NAME_HEADER_OCTETS)
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	header = value_bytes(value, *offset, INDEX_NAME_HEADER_OCTETS, header_buffer);
 	if (!header)
 		return PARSER_E_IO;
 	len = get_u16(header + 10);
 	if (header[0] > INDEX_KIND_NODE || len > INDEX_NAME_OCTETS_MAX ||
 		len > left - INDEX_NAME_HEADER_OCTETS)
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	name = value_bytes(value, *offset + INDEX_NAME_HEADER_OCTETS, len, buffer);
 	if (!name)
 		return PARSER_E_IO;
@@ -320,9 +376,12 @@ uint16_t index_network(const struct index *index, struct bytes label)
 	struct index_value value;
 	const uint8_t *octets;
 
-	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND ||
-		value.len != 2)
+	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND)
 		return INDEX_NETWORK_NONE;
+	if (value.len != 2) {
+		index_fail(index);
+		return INDEX_NETWORK_NONE;
+	}
 	octets = value_bytes(&value, 0, 2, NULL);
 	return octets ? get_u16(octets) : INDEX_NETWORK_NONE;
 }

@@ -1,16 +1,17 @@
 /** @file Reads the index: the one immutable file from which DNS and NSS answer.
  *
  *  The index is a cdb (constant database, <https://cr.yp.to/cdb/cdb.txt>). A key is one byte of
- *  kind, then a name in ASCII lower case without the zone and without a trailing dot, or raw
- *  address octets. All numbers are little-endian.
+ *  kind, then a name in ASCII lower case without the zone and without a trailing dot, or octets of
+ * an address as lower-case hexadecimal text: cdb's hash spreads text well, and raw addresses that
+ * are neighbours badly. All numbers are little-endian.
  *
  *  | key                        | value                                                        |
  *  |----------------------------|--------------------------------------------------------------|
  *  | `h` DHCP hostname          | records of the leases with that hostname (an FQDN as a whole) |
  *  | `g` guest name             | records of the guest's leases, and INDEX_KIND_NODE for itself |
  *  | `n` name                   | records of the merged view, of all kinds; see view.h          |
- *  | `a` 4 or 16 octets         | names of that address, best first                            |
- *  | `r` 3 or 8 octets          | empty: this /24 or /64 holds an address that we know         |
+ *  | `a` address in hexadecimal | names of that address, best first                            |
+ *  | `r` /24 or /64 likewise    | empty: it holds an address that we know                      |
  *  | `w` bridge or network name | its number, two octets                                       |
  *  | `m`                        | version, zones, networks, sources; see struct index_meta      |
  *
@@ -128,12 +129,13 @@ struct index_meta {
 /** One page: header and meta data of a small index come with the first read. */
 #define INDEX_WINDOW_OCTETS 4096u
 
-/** The part of a file that was read last. */
 struct index_draft;
 
+/** The part of a file that was read last. */
 struct index_window {
 	uint32_t offset;
 	uint32_t len;
+	bool failed; /**< See index_has_failed(). */
 	uint8_t octets[INDEX_WINDOW_OCTETS];
 };
 
@@ -176,11 +178,23 @@ enum parser_status index_init_fd(struct index *index, int fd, struct index_windo
 enum parser_status index_init_sized(
 	struct index *index, int fd, uint32_t size, struct index_window *window);
 
+/** True if something could not be read or broke the format since index_init_fd(), or memory for a
+ *  draft was short: then what the index says may lack something, "absent" above all, also where a
+ *  call has no way to tell. Never true of a mapped index. */
+bool index_has_failed(const struct index *index);
+
 /** Finds a key. `key` must be in lower case already if it is a name.
  *  @param key at most INDEX_KEY_OCTETS_MAX octets; longer ones are absent.
  *  @return INDEX_FOUND, INDEX_ABSENT or INDEX_CORRUPT. */
 enum index_match index_find(const struct index *index, enum index_key_kind kind, struct bytes key,
 	struct index_value *out_value);
+
+/** Finds the names of an address (INDEX_KEY_ADDRESS). As index_find(). */
+enum index_match index_find_address(
+	const struct index *index, const struct address *address, struct index_value *out_value);
+
+/** Does the /24 (IPv4) or /64 (IPv6) around the address hold one that we know? As index_find(). */
+enum index_match index_find_reverse(const struct index *index, const struct address *address);
 
 /** How many records the value of an `h`, `g` or `n` key holds. */
 static inline size_t index_record_count(const struct index_value *value)

@@ -68,6 +68,23 @@ static inline void put_u64(uint8_t *octets, uint64_t value)
 	memcpy(octets, &value, sizeof(value));
 }
 
+/** Octets of an address in the key of `r`: a /24 or a /64. */
+static inline size_t index_prefix_octets(uint8_t family)
+{
+	return family == 4 ? 3 : 8;
+}
+
+/** Writes `count` octets as lower-case hexadecimal text, two characters each. */
+static inline void put_hex(uint8_t *out, const uint8_t *octets, size_t count)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < count; i++) {
+		out[i * 2] = (uint8_t)digits[octets[i] >> 4];
+		out[i * 2 + 1] = (uint8_t)digits[octets[i] & 15];
+	}
+}
+
 struct index;
 
 /** `len` octets at `offset`. In the mapping, or in the window until the next read; with `buffer`,

@@ -2,6 +2,9 @@
 
 #include <endian.h>
 
+/** Digits of an integer that we take ourselves: it fits, and json-c would not clamp it. */
+#define DIGITS_MAX 18
+
 /** A mark in each octet of `word` that is zero. Octets above one that is may be marked, too. */
 static uint64_t mark_zeros(uint64_t word)
 {
@@ -39,4 +42,35 @@ bool json_plain_text(struct json_plain *cursor, struct bytes *out_text)
 	*out_text = (struct bytes){cursor->at, plain_octets(cursor)};
 	cursor->at += out_text->len;
 	return json_plain_take(cursor, '"');
+}
+
+bool json_plain_digits(struct json_plain *cursor, int64_t *out_number)
+{
+	const uint8_t *start = cursor->at;
+	int64_t number = 0;
+
+	for (uint8_t byte = json_plain_peek(cursor); byte >= '0' && byte <= '9';
+		byte = json_plain_peek(cursor)) {
+		if (cursor->at - start == DIGITS_MAX)
+			return false;
+		number = number * 10 + (byte - '0');
+		cursor->at++;
+	}
+	if (cursor->at == start)
+		return false;
+	*out_number = number;
+	return true;
+}
+
+bool json_plain_integer(struct json_plain *cursor, int64_t *out_number)
+{
+	const uint8_t *start = cursor->at;
+
+	if (!json_plain_digits(cursor, out_number))
+		return false;
+	/* RFC 8259 section 6: no leading zeros. */
+	if (*start == '0' && cursor->at - start > 1)
+		return false;
+	json_plain_skip_space(cursor);
+	return true;
 }

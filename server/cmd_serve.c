@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "server/cmd.h"
+#include "server/cmd_common.h"
 #include "server/daemon.h"
 #include "server/log.h"
-#include "server/snapshot.h"
 
 static const char cmd_serve_help[] =
 	"Usage: leasedns serve [OPTION]...\n"
@@ -73,28 +73,26 @@ static void cmd_serve_emit(void *ctx, const char *text, size_t len)
 	fwrite(text, 1, len, ctx);
 }
 
-/* A full disk behind standard output is a failure; a reader that has seen enough is none. */
-static enum cmd_exit cmd_serve_flush(void)
+static int cmd_serve_print_conf(const char *conf_path)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return CMD_EXIT_OK;
-	if (errno == EPIPE)
-		return CMD_EXIT_OK;
-	log_error("standard output: %s", strerror(errno));
-	return CMD_EXIT_FAILED;
-}
+	struct snapshot_conf conf;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *stream;
+	bool printed = false;
 
-static enum cmd_exit cmd_serve_print_conf(const char *conf_path)
-{
-	struct snapshot_conf *conf = NULL;
-	enum cmd_exit status = daemon_load_conf(conf_path, &conf);
-
-	if (status != CMD_EXIT_OK)
-		return status;
-	conf_print(&conf->conf, cmd_serve_emit, stdout);
-	snapshot_conf_done(conf);
-	free(conf);
-	return cmd_serve_flush();
+	if (!cmd_load(&(struct cmd_arguments){.conf_path = conf_path}, &conf))
+		return CMD_EXIT_USAGE;
+	stream = open_memstream(&text, &len);
+	if (stream)
+		conf_print(&conf.conf, cmd_serve_emit, stream);
+	if (stream && fclose(stream) == 0)
+		printed = cmd_print(text);
+	else
+		log_error("configuration: %s", strerror(errno));
+	free(text);
+	snapshot_conf_done(&conf);
+	return printed ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 }
 
 int cmd_serve(int argc, char **argv)
@@ -105,12 +103,10 @@ int cmd_serve(int argc, char **argv)
 		fputs("Try 'leasedns serve --help'.\n", stderr);
 		return CMD_EXIT_USAGE;
 	}
-	if (options.prints_help) {
-		fputs(cmd_serve_help, stdout);
-		return (int)cmd_serve_flush();
-	}
+	if (options.prints_help)
+		return cmd_print(cmd_serve_help) ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 	log_start(options.log_level);
 	if (options.prints_conf)
-		return (int)cmd_serve_print_conf(options.conf_path);
+		return cmd_serve_print_conf(options.conf_path);
 	return (int)daemon_run(options.conf_path, LEASEDNS_VERSION);
 }

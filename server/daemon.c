@@ -10,12 +10,14 @@
 #include <time.h>
 #include <uv.h>
 
+#include "server/cmd_common.h"
 #include "server/listener_tcp.h"
 #include "server/listener_udp.h"
 #include "server/log.h"
 #include "server/notify.h"
 #include "server/privileges.h"
 #include "server/rebuild.h"
+#include "server/self_query.h"
 #include "server/sockets.h"
 #include "server/watch.h"
 
@@ -56,25 +58,17 @@ struct daemon {
 
 /* Configuration ----------------------------------------------------------------------------- */
 
-enum cmd_exit daemon_load_conf(const char *conf_path, struct snapshot_conf **out_conf)
+/* Allocated, or NULL; the log says why. */
+static struct snapshot_conf *daemon_load_conf(const char *path)
 {
-	const char *path = conf_path ? conf_path : LEASEDNS_CONF_FILE;
 	struct snapshot_conf *conf = calloc(1, sizeof(*conf));
-	struct conf_error error = {0};
-	enum conf_status status;
 
-	status = conf ? snapshot_conf_load(conf_path, conf, &error) : CONF_E_NO_MEMORY;
-	if (status == CONF_OK) {
-		*out_conf = conf;
-		return CMD_EXIT_OK;
-	}
+	if (conf && cmd_load(&(struct cmd_arguments){.conf_path = path}, conf))
+		return conf;
+	if (!conf)
+		log_error("configuration: %s", strerror(ENOMEM));
 	free(conf);
-	if (error.line > 0)
-		log_error("%s:%u: %s", path, error.line, error.message);
-	else
-		log_error("%s: %s", path,
-			error.message[0] != '\0' ? error.message : conf_strerror(status));
-	return status == CONF_E_NO_MEMORY ? CMD_EXIT_FAILED : CMD_EXIT_USAGE;
+	return NULL;
 }
 
 static bool daemon_same_listen(const struct conf *a, const struct conf *b)
@@ -214,49 +208,10 @@ static void daemon_publish(void *ctx, struct zone *fresh, size_t names)
 	log_debug("index: %zu %s", names, names == 1 ? "name" : "names");
 }
 
-/* A query for the SOA of `zone` (RFC 1035 sections 4.1.1 and 4.1.2). Returns its length. */
-static size_t daemon_self_query_encode(struct bytes zone, uint8_t query[DAEMON_TEXT_SIZE])
-{
-	static const uint8_t header[12] = {'l', 'd', 0, 0, 0, 1};
-	static const uint8_t question[5] = {0, 0, 6, 0, 1}; /* Root label, SOA, IN. */
-	size_t len = sizeof(header);
-	size_t length_at = len++;
-
-	if (zone.len + sizeof(header) + 1 + sizeof(question) > DAEMON_TEXT_SIZE)
-		return 0;
-	memcpy(query, header, sizeof(header));
-	query[length_at] = 0;
-	for (size_t i = 0; i < zone.len; i++) {
-		if (zone.ptr[i] == '.') {
-			length_at = len++;
-			query[length_at] = 0;
-			continue;
-		}
-		query[len++] = zone.ptr[i];
-		query[length_at]++;
-	}
-	memcpy(query + len, question, sizeof(question));
-	return len + sizeof(question);
-}
-
-/* True if the live zone answers for its apex: NOERROR with an answer. */
-static bool daemon_answers(struct daemon *daemon)
-{
-	uint8_t query[DAEMON_TEXT_SIZE];
-	uint8_t reply[ANSWER_UDP_OCTETS_MAX];
-	size_t reply_len = 0;
-	size_t len = daemon_self_query_encode(zone_meta(daemon->zone)->zones[0], query);
-
-	if (daemon_answer(daemon, false, (struct bytes){query, len}, reply, sizeof(reply),
-		    &reply_len) != ANSWER_REPLY)
-		return false;
-	return reply_len > 12 && (reply[3] & 0x0f) == 0 && (reply[6] | reply[7]) != 0;
-}
-
 static void daemon_on_watchdog(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
-	bool answers = daemon_answers(daemon);
+	bool answers = self_query_passes(daemon->zone, (int64_t)time(NULL));
 
 	if (answers)
 		notify_watchdog(&daemon->notify);
@@ -293,10 +248,11 @@ static int daemon_watch(struct daemon *daemon)
 
 static void daemon_reload(struct daemon *daemon)
 {
-	struct snapshot_conf *fresh = NULL;
+	struct snapshot_conf *fresh;
 
 	notify_reloading(&daemon->notify);
-	if (daemon_load_conf(daemon->conf_path, &fresh) != CMD_EXIT_OK) {
+	fresh = daemon_load_conf(daemon->conf_path);
+	if (!fresh) {
 		log_error("reload: refused; the configuration that was in force stays");
 	} else if (!daemon_keep_listen(&rebuild_conf(daemon->rebuild)->conf, &fresh->conf)) {
 		log_error(
@@ -437,11 +393,10 @@ static int daemon_listen(struct daemon *daemon)
 /* Everything up to READY=1. What was started is stopped by daemon_stop() also if this fails. */
 static enum cmd_exit daemon_start(struct daemon *daemon)
 {
-	struct snapshot_conf *conf = NULL;
-	enum cmd_exit status = daemon_load_conf(daemon->conf_path, &conf);
+	struct snapshot_conf *conf = daemon_load_conf(daemon->conf_path);
 
-	if (status != CMD_EXIT_OK)
-		return status;
+	if (!conf)
+		return CMD_EXIT_USAGE;
 	if (sockets_open(conf->conf.listen, conf->conf.listen_count, &daemon->sockets) < 0 ||
 		daemon_drop_privileges(daemon, &conf->conf) < 0) {
 		snapshot_conf_done(conf);

@@ -102,7 +102,6 @@ static struct bytes name_without_network(const struct zone *zone, const struct i
 static void names_add(struct texts *texts, const struct zone *zone,
 	const struct index_record *record, int64_t now_unix_s)
 {
-	const struct bytes key = {record->address.octets, address_octets(record->address.family)};
 	uint8_t buffer[INDEX_NAME_OCTETS_MAX];
 	struct index_value value;
 	struct index_name name;
@@ -110,7 +109,7 @@ static void names_add(struct texts *texts, const struct zone *zone,
 	struct bytes guest = {NULL, 0}; /* Views of the mapping, not of the buffer. */
 	struct bytes hostname = {NULL, 0};
 
-	if (index_find(zone_index(zone), INDEX_KEY_ADDRESS, key, &value) != INDEX_FOUND)
+	if (index_find_address(zone_index(zone), &record->address, &value) != INDEX_FOUND)
 		return;
 	while (index_name_next(&value, &offset, buffer, &name) == PARSER_OK) {
 		if (!name_is_of(&name, record, now_unix_s))

@@ -181,7 +181,6 @@ static enum parser_status lookup_add_name(struct lookup *lookup, const struct ad
 enum parser_status lookup_address(const struct index *index, const struct address *address,
 	int64_t now_unix_s, struct lookup *out_lookup)
 {
-	struct bytes key = {address->octets, address_octets(address->family)};
 	struct lookup lookup = {.match = INDEX_ABSENT};
 	uint8_t buffer[INDEX_NAME_OCTETS_MAX];
 	struct index_value value;
@@ -189,7 +188,7 @@ enum parser_status lookup_address(const struct index *index, const struct addres
 	uint32_t offset = 0;
 	enum parser_status status = PARSER_OK;
 
-	lookup.match = index_find(index, INDEX_KEY_ADDRESS, key, &value);
+	lookup.match = index_find_address(index, address, &value);
 	if (lookup.match == INDEX_CORRUPT)
 		return PARSER_E_CORRUPT;
 	while (status == PARSER_OK && lookup.match == INDEX_FOUND) {

@@ -1,8 +1,8 @@
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/cmd.h"
+#include "server/cmd_common.h"
 #include "server/log.h"
 
 struct command {
@@ -20,15 +20,21 @@ static const struct command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static void main_print_help(void)
+static bool main_print_help(void)
 {
-	puts("Usage: leasedns COMMAND [ARGUMENT]...\n"
-	     "Names for virtual machines on the host that runs them.\n");
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		printf("  %-8s  %s\n", commands[i].name, commands[i].help);
-	puts("\n  --version  print the version and exit\n"
-	     "  --help     print this and exit\n\n"
-	     "'leasedns COMMAND --help' says more about a command.");
+	if (!cmd_print("Usage: leasedns COMMAND [ARGUMENT]...\n"
+		       "Names for virtual machines on the host that runs them.\n\n"))
+		return false;
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "  %-8s  %s\n", commands[i].name, commands[i].help);
+		if (!cmd_print(line))
+			return false;
+	}
+	return cmd_print("\n  --version  print the version and exit\n"
+			 "  --help     print this and exit\n\n"
+			 "'leasedns COMMAND --help' says more about a command.\n");
 }
 
 static const struct command *main_find(const char *name)
@@ -40,36 +46,23 @@ static const struct command *main_find(const char *name)
 	return NULL;
 }
 
-static int main_flush(void)
-{
-	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
-		return CMD_EXIT_OK;
-	log_error("standard output: %s", strerror(errno));
-	return CMD_EXIT_FAILED;
-}
-
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
 	log_start(LOG_LEVEL_INFO);
 	if (argc < 2) {
-		fputs("leasedns: a command is needed: serve, list, lookup or index. Try 'leasedns "
-		      "--help'.\n",
-			stderr);
+		log_error("a command is needed: serve, list, lookup or index. Try 'leasedns "
+			  "--help'.");
 		return CMD_EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		main_print_help();
-		return main_flush();
-	}
-	if (strcmp(argv[1], "--version") == 0) {
-		puts("leasedns " LEASEDNS_VERSION);
-		return main_flush();
-	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return main_print_help() ? CMD_EXIT_OK : CMD_EXIT_FAILED;
+	if (strcmp(argv[1], "--version") == 0)
+		return cmd_print("leasedns " LEASEDNS_VERSION "\n") ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 	command = main_find(argv[1]);
 	if (!command) {
-		fprintf(stderr, "leasedns: '%s' is no command. Try 'leasedns --help'.\n", argv[1]);
+		log_error("'%s' is no command. Try 'leasedns --help'.", argv[1]);
 		return CMD_EXIT_USAGE;
 	}
 	return command->run(argc - 1, argv + 1);

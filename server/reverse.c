@@ -108,24 +108,19 @@ enum index_match reverse_find(
 {
 	const struct reverse_tree *tree = tree_find(query);
 	struct reverse reverse = {.has_names = false};
-	struct index_value ignored;
 	enum index_match match = INDEX_ABSENT;
 	struct address address;
 
 	if (!tree || !address_read(query, tree, &address, &reverse.node))
 		return INDEX_ABSENT;
 	reverse.apex_label_count = (uint8_t)(tree->apex_parts + 2);
-	const size_t octets = address_octets(tree->family);
-	const size_t apex_octets = octets * tree->apex_parts / tree->leaf_parts;
 
 	if (reverse.node == REVERSE_LEAF)
-		match = index_find(zone_index(zone), INDEX_KEY_ADDRESS,
-			(struct bytes){address.octets, octets}, &reverse.names);
+		match = index_find_address(zone_index(zone), &address, &reverse.names);
 	/* The zone of an address that has names is always there: need not be looked for. */
 	reverse.has_names = match == INDEX_FOUND;
 	if (match == INDEX_ABSENT)
-		match = index_find(zone_index(zone), INDEX_KEY_REVERSE,
-			(struct bytes){address.octets, apex_octets}, &ignored);
+		match = index_find_reverse(zone_index(zone), &address);
 	if (match == INDEX_FOUND)
 		*out_reverse = reverse;
 	return match;

@@ -1,10 +1,8 @@
 #include "server/sockets.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +11,13 @@
 #include <unistd.h>
 
 #include "server/log.h"
+#include "server/port_holder.h"
 
 /* sd_listen_fds(3): SD_LISTEN_FDS_START. */
 #define SOCKETS_INHERITED_FIRST 3
 
 /* Only until a listener sets its own: connections wait here while the first index is built. */
 #define SOCKETS_BACKLOG 128
-
-/* Naming the holder of a port is a courtesy: it must not take long on a host with a million
- * connections or descriptors. */
-#define SOCKETS_HOLDER_LINES_MAX       65536
-#define SOCKETS_HOLDER_DESCRIPTORS_MAX 65536
 
 static socklen_t sockets_address_encode(
 	const struct conf_endpoint *endpoint, struct sockaddr_storage *out_address)
@@ -94,155 +88,19 @@ const char *sockets_endpoint_format(
 	return out_text;
 }
 
-/* Who holds a port -------------------------------------------------------------------------- */
-
-/* The kernel prints addresses as 32-bit words in the host's byte order. */
-static void sockets_proc_text(const uint8_t *octets, size_t len, char out_text[33])
-{
-	for (size_t i = 0; i < len / 4; i++) {
-		uint32_t word;
-
-		memcpy(&word, octets + i * 4, 4);
-		snprintf(out_text + i * 8, 9, "%08" PRIX32, word);
-	}
-}
-
-static bool sockets_is_zero(const char *proc_text)
-{
-	return strspn(proc_text, "0") == strlen(proc_text);
-}
-
-/* Inode of a socket in a table of /proc/net that is in the way of `octets`; 0 if none. */
-static unsigned long sockets_holder_inode(
-	const char *table, const uint8_t *octets, size_t len, unsigned port)
-{
-	FILE *file = fopen(table, "re");
-	char wanted[33] = "";
-	char line[512];
-	unsigned long found = 0;
-
-	if (!file)
-		return 0;
-	sockets_proc_text(octets, len, wanted);
-	for (int i = 0; i < SOCKETS_HOLDER_LINES_MAX && fgets(line, sizeof(line), file); i++) {
-		char local[33];
-		unsigned local_port;
-		unsigned long inode;
-
-		/* sl, local, remote, state, queues, timer, retransmissions, uid, timeout, inode */
-		if (sscanf(line,
-			    " %*d: %32[0-9A-F]:%x %*[0-9A-F]:%*x %*x %*x:%*x %*x:%*x %*x %*d %*d "
-			    "%lu",
-			    local, &local_port, &inode) != 3)
-			continue;
-		if (local_port == port && inode != 0 &&
-			(strcmp(local, wanted) == 0 || sockets_is_zero(local) ||
-				sockets_is_zero(wanted))) {
-			found = inode;
-			break;
-		}
-	}
-	fclose(file);
-	return found;
-}
-
-/* True if the process has the socket open. */
-static bool sockets_process_holds(int proc, const char *pid, const char *link, int *budget)
-{
-	char path[300];
-	DIR *directory = NULL;
-	struct dirent *entry;
-	bool found = false;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/fd", pid);
-	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	directory = fdopendir(fd);
-	if (!directory) {
-		close(fd);
-		return false;
-	}
-	while (!found && (*budget)-- > 0 && (entry = readdir(directory))) {
-		char target[64];
-		ssize_t len = readlinkat(fd, entry->d_name, target, sizeof(target) - 1);
-
-		target[len < 0 ? 0 : len] = '\0';
-		found = strcmp(target, link) == 0;
-	}
-	closedir(directory);
-	return found;
-}
-
-static void sockets_process_name(int proc, const char *pid, char *out_name, size_t size)
-{
-	char path[300];
-	ssize_t len;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/comm", pid);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -1 : read(fd, out_name, size - 1);
-	out_name[len < 0 ? 0 : len] = '\0';
-	out_name[strcspn(out_name, "\n")] = '\0';
-	if (fd >= 0)
-		close(fd);
-}
-
-/* Writes ", held by 'name' (process N)", or "" if that cannot be seen. */
-static void sockets_holder_format(
-	const struct conf_endpoint *endpoint, bool is_tcp, char *out_text, size_t size)
-{
-	static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-	int budget = SOCKETS_HOLDER_DESCRIPTORS_MAX;
-	unsigned long inode = 0;
-	uint8_t octets[16];
-	char link[64];
-	struct dirent *entry;
-	DIR *proc;
-
-	out_text[0] = '\0';
-	memcpy(octets, endpoint->octets, sizeof(octets));
-	if (endpoint->family == 4) {
-		inode = sockets_holder_inode(
-			is_tcp ? "/proc/net/tcp" : "/proc/net/udp", octets, 4, endpoint->port);
-		/* A dual-stack socket on [::] has the IPv4 port too. */
-		memcpy(octets, mapped_prefix, sizeof(mapped_prefix));
-		memcpy(octets + sizeof(mapped_prefix), endpoint->octets, 4);
-	}
-	if (inode == 0)
-		inode = sockets_holder_inode(
-			is_tcp ? "/proc/net/tcp6" : "/proc/net/udp6", octets, 16, endpoint->port);
-	proc = inode == 0 ? NULL : opendir("/proc");
-	if (!proc)
-		return;
-	snprintf(link, sizeof(link), "socket:[%lu]", inode);
-	while (budget > 0 && (entry = readdir(proc))) {
-		char name[32];
-
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-			!sockets_process_holds(dirfd(proc), entry->d_name, link, &budget))
-			continue;
-		sockets_process_name(dirfd(proc), entry->d_name, name, sizeof(name));
-		snprintf(out_text, size, ", held by '%s' (process %.16s)", name, entry->d_name);
-		break;
-	}
-	closedir(proc);
-}
-
 /* Binding ----------------------------------------------------------------------------------- */
 
 static void sockets_explain(const struct conf_endpoint *endpoint, bool is_tcp, int error)
 {
 	const char *transport = is_tcp ? "TCP" : "UDP";
 	char where[SOCKETS_TEXT_SIZE];
-	char holder[80] = "";
+	char holder[PORT_HOLDER_TEXT_SIZE] = "";
 
 	sockets_endpoint_format(endpoint, where);
 	if (error == EADDRINUSE)
-		sockets_holder_format(endpoint, is_tcp, holder, sizeof(holder));
-	log_error("cannot listen on %s (%s): %s%s", where, transport, strerror(error), holder);
+		port_holder_format(endpoint, is_tcp, holder);
+	log_error("cannot listen on %s (%s): %s%s%s", where, transport, strerror(error),
+		holder[0] != '\0' ? ", held by " : "", holder);
 	if (error == EADDRINUSE)
 		log_error("usual holders of a DNS port: a second leasedns; libvirt's dnsmasq on "
 			  "the address of a bridge; systemd-resolved on 127.0.0.53 and "

@@ -85,7 +85,7 @@ def initramfs(root):
     kept = list(modules(root))
     entries = [(name, DIRECTORY, b"") for name in ("bin", "dev", "modules", "proc", "sys")]
     entries += [
-        ("bin/busybox", FILE, (root / "bin/busybox").read_bytes()),
+        ("bin/busybox", FILE, only(root.rglob("bin/busybox"), "busybox").read_bytes()),
         ("bin/sh", LINK, b"busybox"),
         ("bin/dhcp-script", FILE, DHCP_SCRIPT),
         ("init", FILE, (HERE / "guest-init").read_bytes()),

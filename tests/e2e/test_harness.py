@@ -111,7 +111,7 @@ class InSandbox(unittest.TestCase):
             assert dns.dig("other.libvirt", "A").rcode == "NXDOMAIN"
             with dns.Asker("vm.libvirt") as asker:
                 sample = asker.ask()
-            assert sample.addresses == ["192.0.2.1"], sample
+            assert sample.data == ["192.0.2.1"], sample
             return server.stop()
         self.assertEqual(self.run_inside(body), 0)
 

@@ -68,6 +68,18 @@ def within(seconds, condition, pause=0.002):
         time.sleep(pause)
 
 
+def with_own_mounts(script):
+    """What to put before a command so that the shell commands `script` run first, and neither they
+    nor the command change what others have mounted."""
+    unshare = ["unshare", "--mount", "--propagation", "unchanged"]
+    if os.geteuid() != 0:
+        unshare += ["--user", "--map-root-user"]
+    # Not left to unshare(1), which insists: in a chroot the root directory need not be a mount
+    # point, and what is none cannot be made private.
+    script = f'mount --make-rprivate / 2>/dev/null; {script} && exec "$@"'
+    return (*unshare, "sh", "-c", script, "sh")
+
+
 class Manager:
     """A service manager's end of NOTIFY_SOCKET."""
 
@@ -132,8 +144,13 @@ class ServeTest(unittest.TestCase):
         os.rename(self.conf + ".aside", self.conf)
 
     def spawn(self, prefix=(), env=None, **options):
-        environment = dict(os.environ, NOTIFY_SOCKET=self.manager.path, **(env or {}))
+        environment = dict(os.environ, NOTIFY_SOCKET=self.manager.path)
         environment.pop("JOURNAL_STREAM", None)
+        for name, value in (env or {}).items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, LEASEDNS, "serve", "-v", "-c", self.conf],
@@ -704,12 +721,9 @@ class IndexTest(ServeTest):
         tiny = os.path.join(self.scratch, "run")
         os.mkdir(tiny)
         script = (f"mount -t tmpfs -o size=24k,mode=755 none {tiny} && "
-                  f"head -c 24576 /dev/zero > {tiny}/filler && exec \"$@\"")
-        unshare = ["unshare", "--mount", "--propagation", "private"]
-        if os.geteuid() != 0:
-            unshare += ["--user", "--map-root-user"]
+                  f"head -c 24576 /dev/zero > {tiny}/filler")
         self.publish([lease("alpha", "192.168.122.1")])
-        self.start(prefix=(*unshare, "sh", "-c", script, "sh"))
+        self.start(prefix=with_own_mounts(script))
         self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
         self.assert_logged(
             f"index '{self.index}': cannot be published: No space left on device; DNS is served")
@@ -734,6 +748,53 @@ class IndexTest(ServeTest):
         self.assert_logged("cannot be published: .*; DNS is served all the same")
         self.publish([lease("alpha", "192.168.122.2")])
         self.wait_values("alpha.libvirt", ["192.168.122.2"])
+        self.stop()
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+class PrivilegeTest(ServeTest):
+    UID = 64321
+
+    def start_as_root(self):
+        """Without a service manager, on a host that has the user 'leasedns'."""
+        passwd = os.path.join(self.scratch, "passwd")
+        shutil.copy("/etc/passwd", passwd)
+        with open(passwd, "a", encoding="utf-8") as file:
+            file.write(f"leasedns:x:{self.UID}:{self.UID}::/nonexistent:/usr/sbin/nologin\n")
+        self.spawn(prefix=with_own_mounts(f"mount --bind {passwd} /etc/passwd"),
+                   env={"NOTIFY_SOCKET": None, "INVOCATION_ID": None})
+        self.assert_logged("serving libvirt")
+
+    def test_root_is_given_up_and_work_goes_on(self):
+        self.write_conf(listen=f"127.0.0.1:{self.port}")
+        self.publish([lease("alpha", "192.168.122.1")])
+        self.start_as_root()
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            status = file.read()
+        ids = "\t".join([str(self.UID)] * 4)
+        self.assertIn(f"\nUid:\t{ids}\n", status)
+        self.assertIn(f"\nGid:\t{ids}\n", status)
+        self.assertRegex(status, rf"\nGroups:\t{self.UID} *\n")
+        self.assertIn("\nNoNewPrivs:\t1\n", status)
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/status", encoding="ascii") as file:
+                for name, bits in re.findall(r"Cap(\w+):\t(\w+)", file.read()):
+                    self.assertEqual(int(bits, 16), 0, name)
+        self.publish([lease("alpha", "192.168.122.2")])
+        self.wait_values("alpha.libvirt", ["192.168.122.2"])
+        # An NSS module believes an index that has its directory's owner.
+        for path in (self.index, os.path.dirname(self.index)):
+            self.assertEqual(os.stat(path).st_uid, self.UID)
+        self.assertNotIn("cannot be published", self.log())
+        self.stop()
+
+    def test_directory_of_somebody_else_stays_theirs(self):
+        os.mkdir(os.path.dirname(self.index))
+        self.publish([lease("alpha", "192.168.122.1")])
+        self.start_as_root()
+        self.assertEqual(os.stat(os.path.dirname(self.index)).st_uid, 0)
+        self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
+        self.assert_logged("cannot be published: Permission denied")
         self.stop()
 
 

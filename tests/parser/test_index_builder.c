@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/support/built_index.h"
+#include "tests/support/many_leases.h"
 #include "tests/support/scratch.h"
 
 #define NOW INT64_C(1800000000)
@@ -63,9 +64,7 @@ static const char *names_of(const struct built_index *built, const char *text, b
 
 	assert_true(address_parse(bytes_of_text(text), &address));
 	out[0] = '\0';
-	if (index_find(&built->index, INDEX_KEY_ADDRESS,
-		    (struct bytes){address.octets, address_octets(address.family)},
-		    &value) != INDEX_FOUND)
+	if (index_find_address(&built->index, &address, &value) != INDEX_FOUND)
 		return "none";
 	while (index_name_next(&value, &offset, buffer, &name) == PARSER_OK) {
 		if (all || name.published)
@@ -400,12 +399,20 @@ static void test_what_lives_longest_comes_first_and_nothing_twice(void **state)
 
 static void test_reverse_zones_surround_what_is_known(void **state)
 {
-	static const uint8_t v4[][3] = {{192, 168, 122}, {192, 168, 150}, {10, 1, 2}};
-	static const uint8_t unknown[3] = {127, 0, 0};
-	static const uint8_t v6[8] = {0xfd, 0, 1, 0x50, 0, 0, 0, 0};
+	static const struct {
+		const char *address;
+		enum index_match match;
+	} cases[] = {
+		{"192.168.122.77", INDEX_FOUND},
+		{"192.168.150.1", INDEX_FOUND},
+		{"10.1.2.0", INDEX_FOUND},
+		{"10.1.3.3", INDEX_ABSENT},
+		{"127.0.0.56", INDEX_ABSENT},
+		{"fd00:150::ffff:1", INDEX_FOUND},
+		{"fd00:150:0:1::5", INDEX_ABSENT},
+	};
 	char *directory = scratch_new();
 	struct built_index *built;
-	struct index_value value;
 
 	(void)state;
 	/* Expired, reserved without a name, static: all known. */
@@ -413,16 +420,33 @@ static void test_reverse_zones_surround_what_is_known(void **state)
 	scratch_publish(directory, "lab.hostsfile", "52:54:00:00:01:02,192.168.150.12,infinite\n");
 	scratch_publish(directory, "lab.addnhosts", "10.1.2.3 x\nfd00:150::5 x\n");
 	built = built_index_new(directory, NULL);
-	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(index_find(&built->index, INDEX_KEY_REVERSE,
-					 (struct bytes){v4[i], 3}, &value),
-			INDEX_FOUND);
-	assert_int_equal(
-		index_find(&built->index, INDEX_KEY_REVERSE, (struct bytes){v6, 8}, &value),
-		INDEX_FOUND);
-	assert_int_equal(
-		index_find(&built->index, INDEX_KEY_REVERSE, (struct bytes){unknown, 3}, &value),
-		INDEX_ABSENT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address address;
+
+		assert_true(address_parse(bytes_of_text(cases[i].address), &address));
+		assert_int_equal(index_find_reverse(&built->index, &address), cases[i].match);
+	}
+	built_index_free(built);
+	scratch_free(directory);
+}
+
+static void test_neighbouring_addresses_are_all_found(void **state)
+{
+	enum { LEASES = 150000 };
+	char *directory = scratch_new();
+	struct built_index *built;
+	struct index_value value;
+
+	(void)state;
+	many_leases_write(directory, LEASES, NOW);
+	built = built_index_new(directory, NULL);
+	for (unsigned i = 0; i < LEASES; i++) {
+		struct address address = {.family = ADDRESS_IPV4,
+			.octets = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+
+		if (index_find_address(&built->index, &address, &value) != INDEX_FOUND)
+			fail_msg("lease %u is lost", i);
+	}
 	built_index_free(built);
 	scratch_free(directory);
 }
@@ -524,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_of_a_full_name_the_first_label_is_published),
 		cmocka_unit_test(test_what_lives_longest_comes_first_and_nothing_twice),
 		cmocka_unit_test(test_reverse_zones_surround_what_is_known),
+		cmocka_unit_test(test_neighbouring_addresses_are_all_found),
 		cmocka_unit_test(test_meta_data_comes_back),
 		cmocka_unit_test(test_an_absent_directory_gives_an_index_without_names),
 		cmocka_unit_test(test_the_same_files_give_the_same_octets),

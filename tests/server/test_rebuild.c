@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parser/freshness.h"
@@ -179,18 +181,41 @@ static void test_request_brings_what_changed(void **state)
 	stop(&fixture);
 }
 
+/* Newer kernels stamp a file that somebody looked at by the fine clock, ahead of the coarse one:
+ * its next change cannot look alike, so it is not racy. Others stamp by the coarse clock, as here.
+ */
+static void stamp_by_coarse_clock(const char *path)
+{
+	struct timespec now[2];
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now[1]);
+	now[0] = now[1];
+	assert_int_equal(utimensat(AT_FDCWD, path, now, 0), 0);
+}
+
 static void test_index_settles_and_then_rests(void **state)
 {
+	enum freshness freshness = FRESHNESS_FRESH;
 	struct fixture fixture;
 	int published;
 
 	(void)state;
-	start(&fixture, "run/index.cdb");
-	/* The files were written within this tick: nobody may believe their stamps yet. */
-	assert_int_equal(rebuild_first(fixture.rebuild), 0);
+	/* In memory: no slow disk stands between a change and its reading. */
+	start(&fixture, "absent/index.cdb");
+	/* Built within a tick of a change, nobody may believe its stamps. A busy machine may be
+	 * too slow for that: then again. */
+	for (int attempt = 0; attempt < 200 && freshness != FRESHNESS_RACY; attempt++) {
+		publish_leases(&fixture, "leases/virbr0.status", "web", 3);
+		stamp_by_coarse_clock(scratch_path(fixture.directory, "leases/virbr0.status"));
+		assert_int_equal(rebuild_first(fixture.rebuild), 0);
+		freshness = freshness_of(zone_index(fixture.zone), NULL);
+	}
+	assert_int_equal(freshness, FRESHNESS_RACY);
+	published = fixture.published;
+	assert_true(published_within(&fixture, LATE_MS));
 	settle(&fixture);
 	assert_int_equal(freshness_of(zone_index(fixture.zone), NULL), FRESHNESS_FRESH);
-	assert_in_range(fixture.published, 1, 4);
+	assert_in_range(fixture.published - published, 1, 3);
 	published = fixture.published;
 	assert_false(published_within(&fixture, 1000));
 	assert_int_equal(fixture.published, published);

@@ -41,14 +41,21 @@ class Client:
         options = ["-x", f"hostname:{hostname}"] if hostname else []
         self.udhcpc = self._start("udhcpc", "-f", "-i", INTERFACE, "-s", SCRIPT, *options,
                                   "-t", "30", "-T", "1")
-        return libvirt.wait_for_lease(self.bridge, self.mac)
+        return self._taken(is_ipv6=False)
 
     def take_ipv6(self, hostname):
         """Asks for an IPv6 address and keeps it renewed. Returns libvirt's record of it."""
         pathlib.Path(self._file("conf")).write_text(
             f'send fqdn.fqdn "{hostname}";\nsend fqdn.encoded on;\n', encoding="utf-8")
         self.dhclient = self._start("dhclient", "-d", *self._dhclient_options(), INTERFACE)
-        return libvirt.wait_for_lease(self.bridge, self.mac, is_ipv6=True)
+        return self._taken(is_ipv6=True)
+
+    def _taken(self, is_ipv6):
+        """Waits until libvirt knows the lease, and then until the client does."""
+        record = libvirt.wait_for_lease(self.bridge, self.mac, is_ipv6)
+        wait_until(lambda: f" {record['ip-address']}/" in self._inside("ip", "addr").stdout, 20,
+                   f"{self.name} has its address")
+        return record
 
     def _file(self, suffix):
         return os.path.join(sandbox.STATE, f"dhclient-{self.name}.{suffix}")
@@ -61,7 +68,7 @@ class Client:
         """Asks to prolong the lease; returns libvirt's record when its expiry has moved."""
         before = libvirt.lease(self.bridge, self.mac)["expiry-time"]
         self.udhcpc.send(signal.SIGUSR1)
-        wait_until(lambda: libvirt.lease(self.bridge, self.mac)["expiry-time"] > before, 20,
+        wait_until(lambda: libvirt.lease(self.bridge, self.mac)["expiry-time"] > before, 60,
                    f"{self.name} renews")
         return libvirt.lease(self.bridge, self.mac)
 

@@ -66,7 +66,7 @@ class Sample:
     asked: float
     answered: float
     rcode: str
-    addresses: list
+    data: list
 
 
 class Asker:
@@ -86,8 +86,8 @@ class Asker:
         answered = time.time()
         if not query.is_response(reply):
             raise AssertionError(f"not the reply to what was asked: {reply}")
-        addresses = [item.address for rrset in reply.answer for item in rrset]
-        return Sample(asked, answered, dns.rcode.to_text(reply.rcode()), addresses)
+        data = [item.to_text() for rrset in reply.answer for item in rrset]
+        return Sample(asked, answered, dns.rcode.to_text(reply.rcode()), data)
 
     def __enter__(self):
         return self

@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape
 
 from . import libvirt
 
-#: make_guest_image.py puts the kernel here.
+#: Names the directory that make_guest_image.py has filled.
 IMAGE_VARIABLE = "LEASEDNS_GUEST_DIR"
+IMAGE_DEFAULT = pathlib.Path(__file__).resolve().parents[3] / "build/guest"
 #: Where libvirt may read it.
 KERNEL_DIR = pathlib.Path("/var/lib/libvirt/e2e")
 
@@ -30,13 +31,14 @@ DOMAIN = """\
 LINUX = """\
 <kernel>{directory}/vmlinuz</kernel><initrd>{directory}/initrd</initrd>
 <cmdline>console=ttyS0 quiet panic=1 tsc=unstable net.ifnames=0 hostname={hostname}</cmdline>"""
-NETWORK_BOOT = "<boot dev='network'/><bios useserial='yes'/>"
+#: iPXE gives up after some seconds; the BIOS starts again then, as often as it takes.
+NETWORK_BOOT = "<boot dev='network'/><bios useserial='yes' rebootTimeout='100'/>"
 #: QEMU loads the card's boot code unless this says no, and it would run before the kernel.
 NO_ROM = "<rom enabled='no'/>"
 
 
 def require_image():
-    directory = pathlib.Path(os.environ.get(IMAGE_VARIABLE, ""))
+    directory = pathlib.Path(os.environ.get(IMAGE_VARIABLE) or IMAGE_DEFAULT)
     if not (directory / "vmlinuz").is_file() or not (directory / "initrd").is_file():
         raise AssertionError(f"no guest image in '{directory}': run "
                              f"tests/e2e/make_guest_image.py {directory}")

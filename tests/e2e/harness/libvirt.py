@@ -1,8 +1,10 @@
 """libvirtd in the sandbox, its networks and its lease files."""
 
+import contextlib
 import json
 import os
 import pathlib
+import signal
 
 from . import sandbox
 from .process import Background, run, wait_until
@@ -50,6 +52,17 @@ class Libvirt:
         return self.daemon.stop()
 
 
+@contextlib.contextmanager
+def frozen_dnsmasq(network):
+    """The DHCP server of a network does nothing meanwhile: its lease files stay as they are."""
+    pid = int(pathlib.Path(f"/run/libvirt/network/{network}.pid").read_text(encoding="ascii"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def status_path(bridge):
     return DNSMASQ / f"{bridge}.status"
 
@@ -78,6 +91,7 @@ def wait_for_lease(bridge, mac, is_ipv6=False, timeout_s=60):
 
 def logs():
     """What to read when a test module failed: name and end of each log in the sandbox."""
-    places = [pathlib.Path(sandbox.STATE).glob("*.log"), pathlib.Path("/var/log/libvirt").rglob("*")]
-    for path in [path for place in places for path in sorted(place) if path.is_file()]:
+    paths = sorted(pathlib.Path(sandbox.STATE).glob("*.log"))
+    paths += sorted(path for path in pathlib.Path("/var/log/libvirt").rglob("*") if path.is_file())
+    for path in paths:
         yield str(path), path.read_text(encoding="utf-8", errors="backslashreplace")[-4000:]

@@ -31,9 +31,14 @@ def run(*command, timeout_s=60, check=True, stdin=""):
 
 
 class Background:
-    """A program in the background. Its output is kept in sandbox.STATE/NAME.log."""
+    """A program in the background. Its output is kept in sandbox.STATE/NAME.log. One that is not
+    stopped ends with the sandbox."""
+
+    #: All of them, because Python warns of one that is forgotten while it runs.
+    started = []
 
     def __init__(self, name, command, environment=None):
+        self.started.append(self)
         self.name = name
         self.log_path = os.path.join(sandbox.STATE, re.sub(r"[^\w.-]", "-", name) + ".log")
         with open(self.log_path, "ab") as log:

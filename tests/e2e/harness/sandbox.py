@@ -8,6 +8,7 @@ sandbox sees, so two runs on one machine never meet.
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -23,6 +24,8 @@ PRIVATE = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/v
 STATE = "/run/e2e"
 #: What /etc/leasedns.conf is inside: an empty file if the host has one, else nothing.
 HOST_CONF = "/etc/leasedns.conf"
+#: What the host is called inside: no guest may be called like its host.
+HOSTNAME = "e2e-host"
 #: From SIGTERM until the whole sandbox is killed.
 GRACE_S = 15
 
@@ -85,6 +88,7 @@ def _first_process(body):
     _die_with_parent()
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS))
     _mount_private()
+    socket.sethostname(HOSTNAME)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     tests = os.fork()
     if tests == 0:

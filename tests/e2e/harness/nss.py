@@ -83,7 +83,7 @@ class Watcher:
 
     def __exit__(self, *_exception):
         self.child.kill()
-        self.child.communicate()
+        self.child.wait()
 
     def stop(self):
         """(asked, answered, addresses) of each question; the last may have been cut off."""

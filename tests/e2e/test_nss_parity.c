@@ -161,7 +161,8 @@ static struct {
 	{"name below a zone or before a network's name: ours only", is_in_zone_or_network, 0},
 	{"host name that no guest may have: theirs only", is_refused_name, 0},
 	{"name with a dot at its end: ours never has one", is_dot_at_end, 0},
-	{"same addresses: ours the last to expire first and each once", is_order, 0},
+	{"same addresses in another order: what never ends comes first with ours, last with theirs",
+		is_order, 0},
 };
 
 /* --- Random directories -------------------------------------------------------------------------
@@ -245,6 +246,11 @@ static const struct {
 		"192.168.122.5"},
 	{"the zone", {{"virbr0.status", "[" BOX "]"}}, LIBVIRT, "box.libvirt", "192.168.122.5",
 		"NXDOMAIN"},
+	{"order of a lease that never ends",
+		{{"virbr0.status", "[" BOX ", {\"ip-address\": \"192.168.122.4\", "
+				   "\"mac-address\": \"52:54:00:00:00:01\", \"hostname\": "
+				   "\"box\", \"expiry-time\": 4102444800}]"}},
+		LIBVIRT, "box", "192.168.122.5 192.168.122.4", "192.168.122.4 192.168.122.5"},
 	{"a corrupt file beside it", {{"virbr0.status", "[" BOX "]"}, {"virbr1.status", "[{"}},
 		LIBVIRT, "box", "192.168.122.5", "UNAVAIL"},
 	{"a corrupt file, name not found elsewhere",

@@ -93,11 +93,12 @@ static __attribute__((noinline)) bool inquiry_from_index(
 	struct index_window window;
 	struct index index;
 	enum nss_outcome outcome = NSS_OUTCOME_UNAVAILABLE;
+	uint32_t size;
 	int fd;
 
-	if (index_file_open(LEASEDNS_INDEX_FILE, &fd) != PARSER_OK)
+	if (index_file_open(LEASEDNS_INDEX_FILE, &fd, &size) != PARSER_OK)
 		return false;
-	if (index_init_fd(&index, fd, &window) == PARSER_OK && index_is_fresh(&index))
+	if (index_init_sized(&index, fd, size, &window) == PARSER_OK && index_is_fresh(&index))
 		outcome = inquiry_answer_fresh(inquiry, &index);
 	close(fd);
 	*out_outcome = outcome;
@@ -148,8 +149,9 @@ static enum nss_outcome inquiry_scan(struct inquiry *inquiry, const struct conf 
 	for (size_t i = 0; i < conf->zone_count; i++)
 		question_try_zone(&inquiry->question, bytes_of_text(conf->zones[i]));
 	if (scan)
-		status = inquiry->address ? scan_for_address(scan, inquiry->address)
-					  : scan_for_name(scan, &inquiry->question);
+		status = inquiry->address
+				 ? scan_for_address(scan, inquiry->address)
+				 : scan_for_name(scan, inquiry->module->names, &inquiry->question);
 	if (status == PARSER_OK)
 		outcome = inquiry_ask_draft(inquiry, conf, scan);
 	if (status == PARSER_OK && outcome == NSS_OUTCOME_ABSENT)

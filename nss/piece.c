@@ -15,12 +15,15 @@ struct piece_reader {
 	struct format_text text; /* First, so that a text is its reader. */
 	int fd;
 	bool failed;
-	uint8_t octets[PIECE_OCTETS];
+	size_t left; /* Of the file as it was when it was opened: at its end nothing is asked for.
+		      */
+	uint8_t *octets;
+	size_t cap;
 };
 
 struct piece_reader *piece_reader_new(void)
 {
-	struct piece_reader *reader = malloc(sizeof(*reader));
+	struct piece_reader *reader = calloc(1, sizeof(*reader));
 
 	if (reader)
 		reader->fd = -1;
@@ -29,7 +32,27 @@ struct piece_reader *piece_reader_new(void)
 
 void piece_reader_free(struct piece_reader *reader)
 {
+	if (reader)
+		free(reader->octets);
 	free(reader);
+}
+
+/* Makes room for a file, or for a piece of it. Small files come first and often: they need no more
+ * than they hold. */
+static bool piece_make_room(struct piece_reader *reader, size_t size)
+{
+	size_t cap = size < PIECE_OCTETS ? size + 1 : PIECE_OCTETS; /* Never none. */
+	uint8_t *octets;
+
+	if (cap <= reader->cap)
+		return true;
+	octets = malloc(cap);
+	if (!octets)
+		return false;
+	free(reader->octets);
+	reader->octets = octets;
+	reader->cap = cap;
+	return true;
 }
 
 /* Appends to what is there; false at the end of the file and if there is no room. */
@@ -37,14 +60,15 @@ static bool piece_fill(struct piece_reader *reader, size_t len)
 {
 	ssize_t got;
 
-	if (len == sizeof(reader->octets))
+	if (len == reader->cap || reader->left == 0)
 		return false;
 	do {
-		got = read(reader->fd, reader->octets + len, sizeof(reader->octets) - len);
+		got = read(reader->fd, reader->octets + len, reader->cap - len);
 	} while (got < 0 && errno == EINTR);
 	reader->failed = got < 0;
 	if (got <= 0)
 		return false;
+	reader->left -= (size_t)got < reader->left ? (size_t)got : reader->left;
 	reader->text.bytes = (struct bytes){reader->octets, len + (size_t)got};
 	return true;
 }
@@ -95,7 +119,11 @@ static enum parser_status piece_parse(
 		return PARSER_E_UNTRUSTED;
 	if (st.st_size > (off_t)FORMAT_FILE_OCTETS_MAX)
 		return PARSER_E_LIMIT;
+	if (!piece_make_room(reader, (size_t)st.st_size))
+		return PARSER_E_NO_MEMORY;
 	source_stamp_of(&st, 0, &before);
+	reader->left = (size_t)st.st_size;
+	reader->failed = false;
 	reader->text = (struct format_text){.bytes = {reader->octets, 0}, .more = piece_more};
 	piece_fill(reader, 0);
 	status = file->format->parse(&reader->text, sink, ctx, &report);

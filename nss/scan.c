@@ -319,23 +319,21 @@ static bool scan_is_below(struct bytes longer, struct bytes tail)
 	       bytes_equal_fold((struct bytes){longer.ptr + head, tail.len}, tail);
 }
 
-/* `longer` starts with `head` and a dot. */
-static bool scan_is_before(struct bytes longer, struct bytes head)
-{
-	return longer.len > head.len + 1 && longer.ptr[head.len] == '.' &&
-	       bytes_equal_fold((struct bytes){longer.ptr, head.len}, head);
-}
-
 /* Is the name asked for; is it what stands before the network's name in the question; or does it
- * make an empty non-terminal of it? */
+ * make an empty non-terminal of either? */
 static bool scan_name_matters(const struct scan *scan, struct bytes name)
 {
 	for (size_t i = 0; i < scan->name_count; i++) {
-		struct bytes asked = scan->names[i];
+		const struct bytes asked = scan->names[i];
 
-		if (bytes_equal_fold(name, asked) || scan_is_before(asked, name) ||
-			scan_is_below(name, asked))
-			return true;
+		for (size_t len = asked.len; len > 0; len--) {
+			const struct bytes head = {asked.ptr, len};
+
+			if (len < asked.len && asked.ptr[len] != '.')
+				continue;
+			if (bytes_equal_fold(name, head) || scan_is_below(name, head))
+				return true;
+		}
 	}
 	return false;
 }
@@ -486,13 +484,33 @@ static enum parser_status scan_for_names(struct scan *scan)
 	return status;
 }
 
-enum parser_status scan_for_name(struct scan *scan, const struct question *question)
+/* The guest's leases have its MAC addresses. */
+static enum parser_status scan_for_guest(struct scan *scan)
+{
+	enum parser_status status = scan_read(scan, false, scan_wants_by_name);
+
+	if (status == PARSER_OK)
+		status = scan_each(scan, scan_visit_client);
+	if (status == PARSER_OK && scan->client_count)
+		status = scan_read(scan, true, scan_wants_client);
+	return status;
+}
+
+enum parser_status scan_for_name(
+	struct scan *scan, enum index_key_kind names, const struct question *question)
 {
 	enum parser_status status = scan_add_name(scan, question_literal(question));
 
 	if (status == PARSER_OK && question->stripped_len)
 		status = scan_add_name(scan, question_stripped(question));
-	return status == PARSER_OK ? scan_for_names(scan) : status;
+	if (status != PARSER_OK)
+		return status;
+	/* Whether a lease has that hostname is said by leases alone. */
+	if (names == INDEX_KEY_HOSTNAME)
+		return scan_read(scan, true, scan_wants_lease);
+	if (names == INDEX_KEY_GUEST)
+		return scan_for_guest(scan);
+	return scan_for_names(scan);
 }
 
 /* Who has the address, what are their names, and who else has those? */

@@ -25,8 +25,10 @@ struct scan *scan_new(const struct conf *conf);
 void scan_free(struct scan *scan);
 
 /** Keeps all that bears on a name.
+ *  @param names the kind of name that is asked for: files that cannot say are not read.
  *  @return PARSER_OK, PARSER_E_NO_MEMORY, PARSER_E_LIMIT (more records than we keep). */
-enum parser_status scan_for_name(struct scan *scan, const struct question *question);
+enum parser_status scan_for_name(
+	struct scan *scan, enum index_key_kind names, const struct question *question);
 
 /** Keeps all that bears on the names of an address. As above. */
 enum parser_status scan_for_address(struct scan *scan, const struct address *address);

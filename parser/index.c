@@ -17,8 +17,8 @@ static bool index_read(const struct index *index, uint32_t offset, size_t len)
 	struct index_window *window = index->window;
 	size_t done = 0;
 
-	/* Header and meta data are asked for one after the other. */
-	window->offset = offset < CDB_HEADER_OCTETS ? 0 : offset;
+	/* Header and meta data, and all of a small file, are wanted one after the other. */
+	window->offset = offset + len <= sizeof(window->octets) ? 0 : offset;
 	window->len = 0;
 	len += offset - window->offset;
 	while (done < len) {
@@ -96,18 +96,26 @@ enum parser_status index_init_memory(struct index *index, const uint8_t *map, si
 	return PARSER_OK;
 }
 
+enum parser_status index_init_sized(
+	struct index *index, int fd, uint32_t size, struct index_window *window)
+{
+	if (size < CDB_HEADER_OCTETS || size > INDEX_FILE_OCTETS_MAX)
+		return PARSER_E_CORRUPT;
+	window->len = 0;
+	window->failed = false;
+	*index = (struct index){.fd = fd, .size = size, .window = window};
+	return PARSER_OK;
+}
+
 enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return PARSER_E_IO;
-	if (st.st_size < (off_t)CDB_HEADER_OCTETS || st.st_size > (off_t)INDEX_FILE_OCTETS_MAX)
+	if (st.st_size < 0 || st.st_size > (off_t)INDEX_FILE_OCTETS_MAX)
 		return PARSER_E_CORRUPT;
-	window->len = 0;
-	window->failed = false;
-	*index = (struct index){.fd = fd, .size = (uint32_t)st.st_size, .window = window};
-	return PARSER_OK;
+	return index_init_sized(index, fd, (uint32_t)st.st_size, window);
 }
 
 /* cdb's hash: h = (h * 33) ^ c, from 5381. */

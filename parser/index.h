@@ -173,6 +173,11 @@ enum parser_status index_init_memory(struct index *index, const uint8_t *map, si
  *  @return PARSER_OK, PARSER_E_CORRUPT if it is no cdb, PARSER_E_IO. */
 enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window);
 
+/** As index_init_fd(), for who knows the size already: one system call less.
+ *  @return PARSER_OK, PARSER_E_CORRUPT. */
+enum parser_status index_init_sized(
+	struct index *index, int fd, uint32_t size, struct index_window *window);
+
 /** True if something could not be read or broke the format since index_init_fd(), or memory for a
  *  draft was short: then what the index says may lack something, "absent" above all, also where a
  *  call has no way to tell. Never true of a mapped index. */

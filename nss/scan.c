@@ -10,8 +10,8 @@
 #include "nss/piece.h"
 #include "parser/hostname.h"
 
-/* Records that are kept for one question. With what the draft makes of them a record takes about 700
- * octets of somebody's heap, which are to be less than 1 MiB. */
+/* Records that are kept for one question. With what the draft makes of them a record takes about
+ * 700 octets of somebody's heap, which are to be less than 1 MiB. */
 #define SCAN_RECORDS_MAX 1024u
 /* Names of one address, and so of the machines that have it. */
 #define SCAN_NAMES_MAX 64u

@@ -131,9 +131,9 @@ static void test_no_memory_is_told_and_loses_nothing(void **state)
 		"[{\"ip-address\":\"10.0.0.1\",\"hostname\":\"b\\u00fccher\"},"
 		"{\"ip-address\":\"10.0.0.2\",\"hostname\":\"a name that is longer than any "
 		"buffer that json-c may have of its own \\u00fc\",\"x\":[1,{\"y\":2.5}]}]");
-	parse_with_ever_more_memory(
-		&format_libvirt_macs, "[{\"domain\":\"\\u00e4\",\"macs\":[\"52:54:00:00:00:01\","
-				      "\"52:54:00:00:00:02\"]}]");
+	parse_with_ever_more_memory(&format_libvirt_macs,
+		"[{\"domain\":\"\\u00e4\",\"macs\":[\"52:54:00:00:00:01\","
+		"\"52:54:00:00:00:02\"]}]");
 }
 
 /** What json-c takes for `{"domain":"a","x":[item,item,...]}` must not pass what was probed for. */

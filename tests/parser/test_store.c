@@ -1020,8 +1020,8 @@ static void test_short_memory_costs_nothing_for_good(void **state)
 		assert_names(fixture, "x.status", "A,C,");
 		assert_names(fixture, "h.macs", "g,");
 	}
-	/* The list; new files and their paths; a buffer for what is read. Room for records and text is
-	 * asked for a second time where it is needed. */
+	/* The list; new files and their paths; a buffer for what is read. Room for records and text
+	 * is asked for a second time where it is needed. */
 	assert_true(refused >= 1 + 8 * 2 + 9);
 }
 

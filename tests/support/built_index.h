@@ -31,13 +31,13 @@ struct built_index *built_index_new(const char *directory, const struct index_op
 void built_index_free(struct built_index *built);
 
 /** How many events of that kind named `name`. */
-size_t built_index_events(const struct built_index *built, enum index_event_kind kind,
-	const char *name);
+size_t built_index_events(
+	const struct built_index *built, enum index_event_kind kind, const char *name);
 
 /** The addresses that the merged view gives for `name`, as text, parted by blanks; "NODATA" or
  *  "NXDOMAIN" otherwise. In a static buffer.
  *  @param family ADDRESS_NONE for all. */
-const char *built_index_addresses(const struct built_index *built, const char *name,
-	uint8_t family, int64_t now_unix_s);
+const char *built_index_addresses(
+	const struct built_index *built, const char *name, uint8_t family, int64_t now_unix_s);
 
 #endif

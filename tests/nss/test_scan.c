@@ -100,7 +100,7 @@ static void test_what_bears_on_a_name_is_kept(void **state)
 
 		assert_non_null(scan);
 		assert_true(question_init(&question, rows[i].name));
-		assert_int_equal(scan_for_name(scan, &question), PARSER_OK);
+		assert_int_equal(scan_for_name(scan, INDEX_KEY_NAME, &question), PARSER_OK);
 		names = kept(scan);
 		/* Files come in the order of their names: .macs before .status. */
 		if (strcmp(names, rows[i].kept) != 0)
@@ -192,7 +192,7 @@ static void test_directories_that_are_missing_are_reported(void **state)
 
 		assert_non_null(scan);
 		assert_true(question_init(&question, "web"));
-		assert_int_equal(scan_for_name(scan, &question), PARSER_OK);
+		assert_int_equal(scan_for_name(scan, INDEX_KEY_NAME, &question), PARSER_OK);
 		assert_int_equal(scan_report(scan)->seen, rows[i].seen);
 		assert_int_equal(scan_report(scan)->failed, rows[i].failed);
 		assert_false(scan_report(scan)->transient);
@@ -212,7 +212,7 @@ static void test_bad_file_costs_only_that_file(void **state)
 	scan = scan_new(&conf);
 	assert_non_null(scan);
 	assert_true(question_init(&question, "web"));
-	assert_int_equal(scan_for_name(scan, &question), PARSER_OK);
+	assert_int_equal(scan_for_name(scan, INDEX_KEY_NAME, &question), PARSER_OK);
 	assert_string_equal(kept(scan), "0:Web 0:web.example.org");
 	assert_true(scan_report(scan)->failed);
 	scan_free(scan);
@@ -238,12 +238,12 @@ static void test_more_records_than_are_kept_is_told(void **state)
 	scan = scan_new(&conf);
 	assert_non_null(scan);
 	assert_true(question_init(&question, "clone"));
-	assert_int_equal(scan_for_name(scan, &question), PARSER_E_LIMIT);
+	assert_int_equal(scan_for_name(scan, INDEX_KEY_NAME, &question), PARSER_E_LIMIT);
 	scan_free(scan);
 	scan = scan_new(&conf);
 	assert_non_null(scan);
 	assert_true(question_init(&question, "web"));
-	assert_int_equal(scan_for_name(scan, &question), PARSER_OK);
+	assert_int_equal(scan_for_name(scan, INDEX_KEY_NAME, &question), PARSER_OK);
 	assert_string_equal(kept(scan), "0:Web 0:web.example.org");
 	scan_free(scan);
 }

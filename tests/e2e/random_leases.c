@@ -44,8 +44,7 @@ const char *const random_leases_names[] = {
 	"*",
 	"evil\"na\\me",
 	"tab\tx",
-	"\xc3\xbc"
-	"ber",
+	"ber\xc3\xbc",
 	"a..b",
 	".lead",
 	"trail.",

@@ -323,7 +323,8 @@ static void add(enum question_kind kind, size_t module, const char *text)
 	questions.count++;
 }
 
-static void add_name(struct world *world, const char *format, ...)
+static __attribute__((format(printf, 2, 3))) void add_name(
+	struct world *world, const char *format, ...)
 {
 	char text[128];
 	va_list arguments;

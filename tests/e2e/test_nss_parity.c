@@ -249,7 +249,7 @@ static const struct {
 	{"order of a lease that never ends",
 		{{"virbr0.status", "[" BOX ", {\"ip-address\": \"192.168.122.4\", "
 				   "\"mac-address\": \"52:54:00:00:00:01\", \"hostname\": "
-				   "\"box\", \"expiry-time\": 4102444800}]"}},
+				   "\"box\", \"expiry-time\": 1999999999}]"}},
 		LIBVIRT, "box", "192.168.122.5 192.168.122.4", "192.168.122.4 192.168.122.5"},
 	{"a corrupt file beside it", {{"virbr0.status", "[" BOX "]"}, {"virbr1.status", "[{"}},
 		LIBVIRT, "box", "192.168.122.5", "UNAVAIL"},

@@ -12,7 +12,7 @@
 
 /* Records that are kept for one question. With what the draft makes of them a record takes about
  * 700 octets of somebody's heap, which are to be less than 1 MiB. */
-#define SCAN_RECORDS_MAX 1024u
+#define SCAN_RECORDS_MAX 1000u
 /* Names of one address, and so of the machines that have it. */
 #define SCAN_NAMES_MAX 64u
 /* MAC addresses and DUIDs that bear on one question. */

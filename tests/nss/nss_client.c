@@ -26,7 +26,7 @@
 #define OUTPUT_DESCRIPTOR 50
 #define ADDRESSES_MAX     4096
 
-static void say(const char *format, ...)
+static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
 {
 	static char text[65536];
 	va_list arguments;

@@ -413,7 +413,7 @@ static void expect_triple(struct call call, const char *expected)
 }
 
 static void expect_triples_by_name(
-	enum world_module_number module, const char *name, int family, const char *expected)
+	size_t module, const char *name, int family, const char *expected)
 {
 	for (enum hook hook = BY_NAME; hook <= BY_NAME4_BROUGHT; hook++) {
 		struct call call = {.module = &world_modules[module],
@@ -596,8 +596,8 @@ static void test_name_of_any_bytes_and_length_is_absent(void **state)
 		1, 62, 63, 64, 252, 253, 254, 255, 256, 511, 512, 513, 4096, 100000};
 	static const char *const names[] = {"", ".", "..", "...", "web..", ".web", "web ", " web",
 		"we b", "\t", "\x80",
-		"w\xc3\xbc"
-		"b",
+		("w\xc3\xbc"
+		 "b"),
 		"\xff\xfe\xfd", "*", "*.libvirt", "web\\", "web%s%n", "192.168.122.10", "fd00::10",
 		"::", "0", "web.libvirt.libvirt", ".libvirt", "web.web", "-", "_", "/etc/passwd",
 		"*.evil name"};

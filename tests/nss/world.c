@@ -166,7 +166,7 @@ static char *next_text(void)
 	return text;
 }
 
-static void add_text(char *text, const char *format, ...)
+static __attribute__((format(printf, 2, 3))) void add_text(char *text, const char *format, ...)
 {
 	size_t len = strlen(text);
 	va_list arguments;

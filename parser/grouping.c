@@ -242,6 +242,11 @@ size_t grouping_item_count(const struct grouping *grouping, size_t position)
 	return grouping->groups[position].item_count;
 }
 
+size_t grouping_item_total(const struct grouping *grouping)
+{
+	return grouping->item_count;
+}
+
 void grouping_items(const struct grouping *grouping, size_t position, void *out_items)
 {
 	uint8_t *out = out_items;

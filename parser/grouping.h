@@ -29,6 +29,9 @@ size_t grouping_find(const struct grouping *grouping, struct bytes key);
 /** How many items the key at `position` holds. */
 size_t grouping_item_count(const struct grouping *grouping, size_t position);
 
+/** How many items there are under all keys. */
+size_t grouping_item_total(const struct grouping *grouping);
+
 /** Copies the items of that key to `out_items`, which has room for grouping_item_count() items. */
 void grouping_items(const struct grouping *grouping, size_t position, void *out_items);
 

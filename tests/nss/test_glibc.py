@@ -18,6 +18,8 @@ CONF = "/etc/leasedns.conf"
 NOBODY = 65534
 MODULES = ("libvirt", "libvirt_guest", "leasedns")
 LONG_AGO = (1700000000, 1700000000)
+# For programs that end without a /proc or descriptors, which the leak sanitizer wants.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def mount(*arguments):
@@ -216,7 +218,7 @@ class Surroundings(Case):
         """Loaded before, then chroot(): unavailable, and no more."""
         os.makedirs("/run/empty", exist_ok=True)
         first, second = client("getaddrinfo=web", "chroot=/run/empty", "getaddrinfo=web",
-                               services="libvirt")
+                               services="libvirt", environment=NO_LEAK_CHECK)
         self.assertEqual(first, "192.168.122.10 fd00::10")
         self.assertTrue(second.startswith("EAI "), second)
 
@@ -225,7 +227,7 @@ class Surroundings(Case):
         for way in self.both_ways():
             with self.subTest(way):
                 first, second = client("getaddrinfo=web", "nofile=3", "getaddrinfo=web",
-                                       services="libvirt")
+                                       services="libvirt", environment=NO_LEAK_CHECK)
                 self.assertEqual(first, "192.168.122.10 fd00::10")
                 self.assertEqual(second, "EAI AGAIN")
 

@@ -529,11 +529,11 @@ static void test_index_cut_short_is_not_believed(void **state)
 	world_index();
 	octets = scratch_read(world_path(INDEX), &len);
 	expected = ask_files();
-	for (size_t i = 0; i < 300; i++) {
+	for (size_t i = 0; i < 160; i++) {
 		size_t cut = i * 4096 < len ? i * 4096 : next_random(&seed) % len;
 
 		/* The hash tables, which come last, are where it is delicate. */
-		if (i > 150)
+		if (i > 80)
 			cut = len - 1 - cut % 8192;
 		put_index(octets, cut);
 		answers = ask_all();
@@ -555,7 +555,7 @@ static void test_flipped_bits_harm_nobody(void **state)
 	char *octets = scratch_read(world_path(INDEX), &len);
 
 	(void)state;
-	for (size_t i = 0; i < 700; i++) {
+	for (size_t i = 0; i < 400; i++) {
 		size_t flips = 1 + next_random(&seed) % (i % 3 ? 4 : 200);
 		char *damaged = malloc(len);
 

@@ -10,11 +10,15 @@
 
 /* As format_text asks for: the longest line, twice. */
 #define PIECE_OCTETS (FORMAT_LINE_OCTETS_MAX * 2)
+/* Enough for all but the oddest files. With much more, malloc() would take the memory from the
+ * system and give it back at every lookup, and the page faults would cost more than the parsing. */
+#define PIECE_FIRST_OCTETS (32u * 1024)
 
 struct piece_reader {
 	struct format_text text; /* First, so that a text is its reader. */
 	int fd;
 	bool failed;
+	bool short_of_memory;
 	size_t left; /* Of the file as it was when it was opened: at its end nothing is asked for.
 		      */
 	uint8_t *octets;
@@ -41,7 +45,8 @@ void piece_reader_free(struct piece_reader *reader)
  * than they hold. */
 static bool piece_make_room(struct piece_reader *reader, size_t size)
 {
-	size_t cap = size < PIECE_OCTETS ? size + 1 : PIECE_OCTETS; /* Never none. */
+	/* One more: never none. */
+	size_t cap = size < PIECE_FIRST_OCTETS ? size + 1 : PIECE_FIRST_OCTETS;
 	uint8_t *octets;
 
 	if (cap <= reader->cap)
@@ -55,22 +60,51 @@ static bool piece_make_room(struct piece_reader *reader, size_t size)
 	return true;
 }
 
-/* Appends to what is there; false at the end of the file and if there is no room. */
-static bool piece_fill(struct piece_reader *reader, size_t len)
+/* Reads behind the first `len` octets. False at the end of the file. */
+static bool piece_read(struct piece_reader *reader, uint8_t *octets, size_t len, size_t cap)
 {
 	ssize_t got;
 
-	if (len == reader->cap || reader->left == 0)
-		return false;
 	do {
-		got = read(reader->fd, reader->octets + len, reader->cap - len);
+		got = read(reader->fd, octets + len, cap - len);
 	} while (got < 0 && errno == EINTR);
 	reader->failed = got < 0;
 	if (got <= 0)
 		return false;
 	reader->left -= (size_t)got < reader->left ? (size_t)got : reader->left;
-	reader->text.bytes = (struct bytes){reader->octets, len + (size_t)got};
+	reader->text.bytes = (struct bytes){octets, len + (size_t)got};
 	return true;
+}
+
+/* As piece_read(), into a buffer of full size. The old one stays where nothing comes: the caller
+ * has views of it. */
+static bool piece_read_larger(struct piece_reader *reader, size_t len)
+{
+	uint8_t *octets = malloc(PIECE_OCTETS);
+
+	if (!octets) {
+		reader->short_of_memory = true;
+		return false;
+	}
+	memcpy(octets, reader->octets, len);
+	if (!piece_read(reader, octets, len, PIECE_OCTETS)) {
+		free(octets);
+		return false;
+	}
+	free(reader->octets);
+	reader->octets = octets;
+	reader->cap = PIECE_OCTETS;
+	return true;
+}
+
+/* Appends to what is there; false at the end of the file and if there is no room. */
+static bool piece_fill(struct piece_reader *reader, size_t len)
+{
+	if (reader->left == 0 || len >= PIECE_OCTETS)
+		return false;
+	if (len == reader->cap)
+		return piece_read_larger(reader, len);
+	return piece_read(reader, reader->octets, len, reader->cap);
 }
 
 /* As format_text.more. What is kept moves only if something comes, or the caller's view would be
@@ -124,11 +158,14 @@ static enum parser_status piece_parse(
 	source_stamp_of(&st, 0, &before);
 	reader->left = (size_t)st.st_size;
 	reader->failed = false;
+	reader->short_of_memory = false;
 	reader->text = (struct format_text){.bytes = {reader->octets, 0}, .more = piece_more};
 	piece_fill(reader, 0);
 	status = file->format->parse(&reader->text, sink, ctx, &report);
 	if (reader->failed)
 		return PARSER_E_IO;
+	if (reader->short_of_memory)
+		return PARSER_E_NO_MEMORY;
 	if (fstat(reader->fd, &st) < 0)
 		return PARSER_E_IO;
 	source_stamp_of(&st, 0, &after);

@@ -319,6 +319,14 @@ static bool scan_is_below(struct bytes longer, struct bytes tail)
 	       bytes_equal_fold((struct bytes){longer.ptr + head, tail.len}, tail);
 }
 
+/* A name that is literally `vm.<network>` takes that from the address whose name is `vm`. */
+static bool scan_hides(const struct scan *scan, struct bytes name, struct bytes asked)
+{
+	return scan->address.family != ADDRESS_NONE && name.len > asked.len &&
+	       name.ptr[asked.len] == '.' &&
+	       bytes_equal_fold((struct bytes){name.ptr, asked.len}, asked);
+}
+
 /* Is the name asked for; is it what stands before the network's name in the question; or does it
  * make an empty non-terminal of either? */
 static bool scan_name_matters(const struct scan *scan, struct bytes name)
@@ -326,6 +334,8 @@ static bool scan_name_matters(const struct scan *scan, struct bytes name)
 	for (size_t i = 0; i < scan->name_count; i++) {
 		const struct bytes asked = scan->names[i];
 
+		if (scan_hides(scan, name, asked))
+			return true;
 		for (size_t len = asked.len; len > 0; len--) {
 			const struct bytes head = {asked.ptr, len};
 

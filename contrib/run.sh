@@ -4,6 +4,10 @@
 #   contrib/run.sh                build, then serve what libvirt has leased on this host, or sample
 #                                 leases where there is no libvirt
 #   contrib/run.sh --sample       serve the sample leases in any case
+#   contrib/run.sh --nss [COMMAND..]
+#                                 show the NSS modules at work, in a mount namespace where
+#                                 nsswitch.conf names them; or run COMMAND.. in there, e.g. bash.
+#                                 Nothing on the host changes
 #   contrib/run.sh -- ARGUMENT..  build, then "leasedns serve ARGUMENT.." with just these
 #   contrib/run.sh --help
 #
@@ -104,6 +108,70 @@ Try in another terminal:
 TEXT
 }
 
+# nss_show: asks the modules by getent(1), in the namespace.
+nss_show() {
+	local names=(web db-server ubuntu22.04 db printer nas installer) name
+	if [ "$1" = own ]; then
+		mapfile -t names < <("$BIN" list --json | grep -o '"name": *"[^"\\]*"' |
+			cut -d'"' -f4 | sort -u | head -n 7)
+		[ "${#names[@]}" -gt 0 ] || echo "libvirt has leased nothing on this host." >&2
+	fi
+	for name in "${names[@]}" no-such-guest; do
+		printf '\n$ getent ahosts %s | grep STREAM\n' "$name"
+		getent ahosts "$name" | grep STREAM | sed 's/^/    /' || echo "    (no such name)"
+	done
+	name=$(getent ahosts "${names[0]:-no-such-guest}" | awk 'NR == 1 { print $1 }')
+	[ -z "$name" ] || printf '\n$ getent hosts %s\n    %s\n' "$name" "$(getent hosts "$name")"
+}
+
+# nss_inside SCRATCH own|sample [COMMAND..]: runs in the namespace.
+nss_inside() {
+	local scratch=$1 leases=$2
+	shift 2
+	mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
+	[ "$leases" = own ] || nss_mount_sample "$scratch"
+	mount -t tmpfs -o mode=755 tmpfs /run
+	mkdir /run/leasedns
+	export LD_LIBRARY_PATH=$ROOT/build/release/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+	if [ $# -gt 0 ]; then
+		"$BIN" index >&2 || echo "No index: the modules read the lease files." >&2
+		exec "$@"
+	fi
+	echo "Without an index, from the lease files:"
+	nss_show "$leases"
+	printf '\nWith an index, as the server keeps it:\n'
+	"$BIN" index
+	nss_show "$leases"
+	printf '\nTo try it yourself: %s --nss bash\n' "$0"
+}
+
+nss_mount_sample() {
+	if [ -d "${LIBVIRT_LEASES%/*}" ]; then
+		mount -t tmpfs tmpfs "${LIBVIRT_LEASES%/*}"
+	else
+		mount -t tmpfs tmpfs /var/lib
+	fi
+	mkdir -p "$LIBVIRT_LEASES"
+	cp "$1"/leases/* "$LIBVIRT_LEASES/"
+}
+
+# nss_main [COMMAND..]
+nss_main() {
+	local leases=own as=()
+	build
+	SCRATCH=$(mktemp -d)
+	trap 'rm -rf "$SCRATCH"' EXIT
+	chmod 755 "$SCRATCH"
+	sed 's/^hosts:.*/hosts: files leasedns dns/' /etc/nsswitch.conf >"$SCRATCH/nsswitch.conf"
+	if ! compgen -G "$LIBVIRT_LEASES/*.status" >/dev/null; then
+		leases=sample
+		echo "libvirt has no leases on this host: showing sample leases." >&2
+		sample_leases "$SCRATCH/leases"
+	fi
+	[ "$(id -u)" = 0 ] || as=(--map-root-user)
+	unshare "${as[@]}" --mount --propagation private "$0" --nss-inside "$SCRATCH" "$leases" "$@"
+}
+
 main() {
 	local sample='' port name=VM.libvirt
 	case ${1:-} in
@@ -115,6 +183,16 @@ main() {
 		shift
 		build
 		exec "$BIN" serve "$@"
+		;;
+	--nss)
+		shift
+		nss_main "$@"
+		return
+		;;
+	--nss-inside) # not for people: the second half of --nss
+		shift
+		nss_inside "$@"
+		return
 		;;
 	--sample) sample=yes ;;
 	'') ;;

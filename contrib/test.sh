@@ -75,6 +75,8 @@ main() {
 	cd "$ROOT"
 	phase "guest image"
 	tests/e2e/make_guest_image.py build/guest
+	phase "libvirt's NSS modules"
+	tests/e2e/unpack_libvirt_nss.py build/libvirt-nss
 	phase "style"
 	check_style
 	phase "clang's warnings"

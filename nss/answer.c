@@ -30,7 +30,7 @@ static enum index_match answer_find(const struct answer_setting *setting,
 }
 
 enum nss_outcome answer_name(const struct answer_setting *setting, const struct question *question,
-	uint8_t family, lookup_address_sink sink, void *ctx, int32_t *out_ttl_s)
+	uint8_t family, const struct lookup_sink *sink, int32_t *out_ttl_s)
 {
 	uint32_t ttl_s = setting->ttl_s;
 	struct index_record record;
@@ -41,6 +41,8 @@ enum nss_outcome answer_name(const struct answer_setting *setting, const struct 
 	case INDEX_CORRUPT:
 		return NSS_OUTCOME_UNAVAILABLE;
 	case INDEX_ABSENT:
+		if (index_has_failed(setting->index))
+			return NSS_OUTCOME_UNAVAILABLE;
 		/* The apex exists, though only where there is a zone at all. */
 		return question->is_apex && answer_is_merged(setting) ? NSS_OUTCOME_NODATA
 								      : NSS_OUTCOME_ABSENT;
@@ -49,11 +51,13 @@ enum nss_outcome answer_name(const struct answer_setting *setting, const struct 
 		break;
 	}
 	while (view_next(&view, family, setting->now_unix_s, &record)) {
-		if (!sink(ctx, &record.address))
+		if (!sink->address(sink->ctx, &record.address))
 			return NSS_OUTCOME_BUFFER_TOO_SMALL;
 		ttl_s = answer_ttl(setting, record.expires_unix_s, ttl_s);
 		found = true;
 	}
+	if (index_has_failed(setting->index))
+		return NSS_OUTCOME_UNAVAILABLE;
 	if (!found)
 		return NSS_OUTCOME_NODATA;
 	*out_ttl_s = (int32_t)ttl_s;
@@ -91,7 +95,7 @@ static struct bytes answer_zone(const struct answer_setting *setting, const stru
 /* DNS answers with the best name that it can carry: that one comes first here as well, then the
  * others of DNS, then those that live in NSS only. */
 static enum nss_outcome answer_names(const struct answer_setting *setting,
-	const struct index_value *value, bool dns_names, lookup_name_sink sink, void *ctx,
+	const struct index_value *value, bool dns_names, const struct lookup_sink *sink,
 	uint32_t *ttl_s, bool *found)
 {
 	uint8_t buffer[INDEX_NAME_OCTETS_MAX];
@@ -101,7 +105,7 @@ static enum nss_outcome answer_names(const struct answer_setting *setting,
 	while (index_name_next(value, &offset, buffer, &name) == PARSER_OK) {
 		if (name.dns_name != dns_names || !answer_counts(setting, &name))
 			continue;
-		if (!sink(ctx, name.name, answer_zone(setting, &name)))
+		if (!sink->name(sink->ctx, name.name, answer_zone(setting, &name)))
 			return NSS_OUTCOME_BUFFER_TOO_SMALL;
 		*ttl_s = answer_ttl(setting, name.expires_unix_s, *ttl_s);
 		*found = true;
@@ -110,7 +114,7 @@ static enum nss_outcome answer_names(const struct answer_setting *setting,
 }
 
 enum nss_outcome answer_address(const struct answer_setting *setting, const struct address *address,
-	lookup_name_sink sink, void *ctx, int32_t *out_ttl_s)
+	const struct lookup_sink *sink, int32_t *out_ttl_s)
 {
 	uint32_t ttl_s = setting->ttl_s;
 	struct index_value value;
@@ -126,9 +130,11 @@ enum nss_outcome answer_address(const struct answer_setting *setting, const stru
 	case INDEX_FOUND:
 		break;
 	}
-	outcome = answer_names(setting, &value, true, sink, ctx, &ttl_s, &found);
+	outcome = answer_names(setting, &value, true, sink, &ttl_s, &found);
 	if (outcome == NSS_OUTCOME_FOUND)
-		outcome = answer_names(setting, &value, false, sink, ctx, &ttl_s, &found);
+		outcome = answer_names(setting, &value, false, sink, &ttl_s, &found);
+	if (index_has_failed(setting->index))
+		return NSS_OUTCOME_UNAVAILABLE;
 	if (outcome != NSS_OUTCOME_FOUND)
 		return outcome;
 	if (!found)

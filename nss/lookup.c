@@ -21,9 +21,7 @@ struct inquiry {
 	struct question question; /* For a name. */
 	uint8_t family;
 	const struct address *address; /* For an address; else NULL. */
-	lookup_address_sink address_sink;
-	lookup_name_sink name_sink;
-	void *ctx;
+	const struct lookup_sink *sink;
 	int32_t *out_ttl_s;
 };
 
@@ -31,16 +29,21 @@ static enum nss_outcome inquiry_answer(
 	const struct inquiry *inquiry, const struct index *index, uint32_t ttl_s, struct bytes zone)
 {
 	struct answer_setting setting = {
-		.module = inquiry->module, .index = index, .ttl_s = ttl_s, .zone = zone};
+		.module = inquiry->module,
+		.index = index,
+		.ttl_s = ttl_s < INT32_MAX ? ttl_s : INT32_MAX,
+		.zone = zone,
+	};
 	struct timespec now = {0};
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	setting.now_unix_s = now.tv_sec;
+	inquiry->sink->restart(inquiry->sink->ctx);
 	if (inquiry->address)
-		return answer_address(&setting, inquiry->address, inquiry->name_sink, inquiry->ctx,
-			inquiry->out_ttl_s);
-	return answer_name(&setting, &inquiry->question, inquiry->family, inquiry->address_sink,
-		inquiry->ctx, inquiry->out_ttl_s);
+		return answer_address(
+			&setting, inquiry->address, inquiry->sink, inquiry->out_ttl_s);
+	return answer_name(
+		&setting, &inquiry->question, inquiry->family, inquiry->sink, inquiry->out_ttl_s);
 }
 
 /* --- From the index ------------------------------------------------------------------------ */
@@ -90,11 +93,12 @@ static __attribute__((noinline)) bool inquiry_from_index(
 	struct index_window window;
 	struct index index;
 	enum nss_outcome outcome = NSS_OUTCOME_UNAVAILABLE;
+	uint32_t size;
 	int fd;
 
-	if (index_file_open(LEASEDNS_INDEX_FILE, &fd) != PARSER_OK)
+	if (index_file_open(LEASEDNS_INDEX_FILE, &fd, &size) != PARSER_OK)
 		return false;
-	if (index_init_fd(&index, fd, &window) == PARSER_OK && index_is_fresh(&index))
+	if (index_init_sized(&index, fd, size, &window) == PARSER_OK && index_is_fresh(&index))
 		outcome = inquiry_answer_fresh(inquiry, &index);
 	close(fd);
 	*out_outcome = outcome;
@@ -120,9 +124,20 @@ static enum nss_outcome inquiry_ask_draft(
 		PARSER_OK)
 		outcome =
 			inquiry_answer(inquiry, &index, conf->ttl_s, bytes_of_text(conf->zones[0]));
+	/* An index that was never written breaks for one reason only: memory is short. */
+	if (outcome == NSS_OUTCOME_UNAVAILABLE)
+		outcome = NSS_OUTCOME_TRANSIENT;
 	index_draft_free(draft);
 	conf_index_done(&options);
 	return outcome;
+}
+
+/* What was not read might have held the name. */
+static enum nss_outcome inquiry_doubt(const struct scan_report *report)
+{
+	if (report->transient)
+		return NSS_OUTCOME_TRANSIENT;
+	return report->failed || !report->seen ? NSS_OUTCOME_UNAVAILABLE : NSS_OUTCOME_ABSENT;
 }
 
 static enum nss_outcome inquiry_scan(struct inquiry *inquiry, const struct conf *conf)
@@ -134,13 +149,14 @@ static enum nss_outcome inquiry_scan(struct inquiry *inquiry, const struct conf 
 	for (size_t i = 0; i < conf->zone_count; i++)
 		question_try_zone(&inquiry->question, bytes_of_text(conf->zones[i]));
 	if (scan)
-		status = inquiry->address ? scan_for_address(scan, inquiry->address)
-					  : scan_for_name(scan, &inquiry->question);
+		status = inquiry->address
+				 ? scan_for_address(scan, inquiry->address)
+				 : scan_for_name(scan, inquiry->module->names, &inquiry->question);
 	if (status == PARSER_OK)
 		outcome = inquiry_ask_draft(inquiry, conf, scan);
-	/* What was not read might have held it. */
-	if (status == PARSER_OK && outcome == NSS_OUTCOME_ABSENT &&
-		(scan_report(scan)->failed || !scan_report(scan)->seen))
+	if (status == PARSER_OK && outcome == NSS_OUTCOME_ABSENT)
+		outcome = inquiry_doubt(scan_report(scan));
+	if (status == PARSER_E_LIMIT)
 		outcome = NSS_OUTCOME_UNAVAILABLE;
 	scan_free(scan);
 	return outcome;
@@ -155,7 +171,7 @@ static __attribute__((noinline)) enum nss_outcome inquiry_from_files(struct inqu
 
 	if (status == CONF_E_ABSENT)
 		status = conf_init_defaults(&conf);
-	if (status == CONF_E_NO_MEMORY)
+	if (status == CONF_E_NO_MEMORY || (status == CONF_E_IO && scan_is_transient(errno)))
 		return NSS_OUTCOME_TRANSIENT;
 	if (status != CONF_OK)
 		return NSS_OUTCOME_UNAVAILABLE;
@@ -176,13 +192,12 @@ static enum nss_outcome inquiry_run(struct inquiry *inquiry)
 }
 
 enum nss_outcome lookup_by_name(const struct nss_module *module, const char *name, uint8_t family,
-	lookup_address_sink sink, void *ctx, int32_t *out_ttl_s)
+	const struct lookup_sink *sink, int32_t *out_ttl_s)
 {
 	struct inquiry inquiry = {
 		.module = module,
 		.family = family,
-		.address_sink = sink,
-		.ctx = ctx,
+		.sink = sink,
 		.out_ttl_s = out_ttl_s,
 	};
 
@@ -192,13 +207,12 @@ enum nss_outcome lookup_by_name(const struct nss_module *module, const char *nam
 }
 
 enum nss_outcome lookup_by_address(const struct nss_module *module, const struct address *address,
-	lookup_name_sink sink, void *ctx, int32_t *out_ttl_s)
+	const struct lookup_sink *sink, int32_t *out_ttl_s)
 {
 	struct inquiry inquiry = {
 		.module = module,
 		.address = address,
-		.name_sink = sink,
-		.ctx = ctx,
+		.sink = sink,
 		.out_ttl_s = out_ttl_s,
 	};
 

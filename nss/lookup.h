@@ -18,23 +18,29 @@ extern const struct nss_module nss_module_libvirt_guest;
 /** The merged view: what DNS says. */
 extern const struct nss_module nss_module_leasedns;
 
-/** Told of each address. False if it finds no room: the lookup ends with
- *  NSS_OUTCOME_BUFFER_TOO_SMALL. */
-typedef bool (*lookup_address_sink)(void *ctx, const struct address *address);
-
-/** Told of each name of an address, best first. As above.
- *  @param zone to be put behind it, or empty. */
-typedef bool (*lookup_name_sink)(void *ctx, struct bytes name, struct bytes zone);
+/** Takes what is found. */
+struct lookup_sink {
+	/** Called before each attempt: what came before is void. An index may turn out to be
+	 *  corrupt after half of an answer; then the lease files give all of it. */
+	void (*restart)(void *ctx);
+	/** Told of each address. False if it finds no room: the lookup ends with
+	 *  NSS_OUTCOME_BUFFER_TOO_SMALL. */
+	bool (*address)(void *ctx, const struct address *address);
+	/** Told of each name of an address, best first. As above.
+	 *  @param zone to be put behind it, or empty. */
+	bool (*name)(void *ctx, struct bytes name, struct bytes zone);
+	void *ctx;
+};
 
 /** The addresses of a name: bare, below a zone, or `vm.<network>` with or without zone; a name that
  *  is literally so beats one that is so without its zone.
  *  @param family ADDRESS_NONE for both.
  *  @param out_ttl_s seconds for which the answer holds; set if found. */
 enum nss_outcome lookup_by_name(const struct nss_module *module, const char *name, uint8_t family,
-	lookup_address_sink sink, void *ctx, int32_t *out_ttl_s);
+	const struct lookup_sink *sink, int32_t *out_ttl_s);
 
 /** The names of an address. */
 enum nss_outcome lookup_by_address(const struct nss_module *module, const struct address *address,
-	lookup_name_sink sink, void *ctx, int32_t *out_ttl_s);
+	const struct lookup_sink *sink, int32_t *out_ttl_s);
 
 #endif

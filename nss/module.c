@@ -44,17 +44,36 @@ static enum nss_status module_finish(
 
 /* A list of addresses that grows in the caller's buffer. */
 struct module_tuples {
+	const char *asked;
+	struct reply_room whole;
+	struct gaih_addrtuple
+		*brought; /* In place of the caller's own, if it brought one (nscd). */
 	struct reply_room room;
 	char *name;
-	struct gaih_addrtuple *first; /* The caller's own, if it brought one (nscd). */
+	struct gaih_addrtuple *first;
 	struct gaih_addrtuple *last;
 };
+
+static void module_restart_tuples(void *ctx)
+{
+	struct module_tuples *tuples = ctx;
+
+	tuples->room = tuples->whole;
+	tuples->name = NULL;
+	tuples->first = NULL;
+	tuples->last = NULL;
+}
 
 static bool module_add_tuple(void *ctx, const struct address *address)
 {
 	struct module_tuples *tuples = ctx;
-	struct gaih_addrtuple *tuple = tuples->last ? NULL : tuples->first;
+	struct gaih_addrtuple *tuple = tuples->last ? NULL : tuples->brought;
 
+	/* Only now: "no such name" needs no room. */
+	if (!tuples->name)
+		tuples->name = reply_take_text(&tuples->room, bytes_of_text(tuples->asked));
+	if (!tuples->name)
+		return false;
 	if (!tuple)
 		tuple = reply_take(&tuples->room, sizeof(*tuple), _Alignof(struct gaih_addrtuple));
 	if (!tuple)
@@ -75,18 +94,17 @@ static bool module_add_tuple(void *ctx, const struct address *address)
 enum nss_status MODULE_HOOK(gethostbyname4_r)(const char *name, struct gaih_addrtuple **pat,
 	char *buffer, size_t buflen, int *errnop, int *h_errnop, int32_t *ttlp)
 {
-	struct module_tuples tuples = {.room = {buffer, buflen}};
-	enum nss_outcome outcome = NSS_OUTCOME_BUFFER_TOO_SMALL;
 	int saved_errno = errno;
 	struct gaih_addrtuple own;
+	/* What the caller brought is written only when all is known. */
+	struct module_tuples tuples = {
+		.asked = name, .whole = {buffer, buflen}, .brought = *pat ? &own : NULL};
+	struct lookup_sink sink = {
+		.restart = module_restart_tuples, .address = module_add_tuple, .ctx = &tuples};
+	enum nss_outcome outcome;
 	int32_t ttl_s = 0;
 
-	/* What the caller brought is written only when all is known. */
-	tuples.first = *pat ? &own : NULL;
-	tuples.name = reply_take_text(&tuples.room, bytes_of_text(name));
-	if (tuples.name)
-		outcome = lookup_by_name(
-			&MODULE_ROW, name, ADDRESS_NONE, module_add_tuple, &tuples, &ttl_s);
+	outcome = lookup_by_name(&MODULE_ROW, name, ADDRESS_NONE, &sink, &ttl_s);
 	if (outcome == NSS_OUTCOME_FOUND) {
 		if (*pat)
 			**pat = own;
@@ -100,23 +118,44 @@ enum nss_status MODULE_HOOK(gethostbyname4_r)(const char *name, struct gaih_addr
 
 /* --- One family ----------------------------------------------------------------------------- */
 
+/* One host with its addresses. */
+struct module_host {
+	const char *asked;
+	struct hostent *result;
+	int af;
+	struct reply_room whole;
+	struct reply_host host;
+	char *name;
+};
+
+static void module_restart_host(void *ctx)
+{
+	struct module_host *host = ctx;
+
+	reply_host_start(&host->host, host->result, host->af, host->whole.next, host->whole.left);
+	host->name = NULL;
+}
+
 static bool module_add_address(void *ctx, const struct address *address)
 {
-	return reply_host_add(ctx, address);
+	struct module_host *host = ctx;
+
+	if (!host->name)
+		host->name = reply_take_text(&host->host.room, bytes_of_text(host->asked));
+	return host->name && reply_host_add(&host->host, address);
 }
 
 static enum nss_outcome module_by_name(const char *name, int af, struct hostent *result,
 	char *buffer, size_t buflen, int32_t *out_ttl_s)
 {
 	uint8_t family = af == AF_INET ? ADDRESS_IPV4 : ADDRESS_IPV6;
-	struct reply_host host;
-	enum nss_outcome outcome;
-	char *copy;
+	struct module_host host = {
+		.asked = name, .result = result, .af = af, .whole = {buffer, buflen}};
+	struct lookup_sink sink = {
+		.restart = module_restart_host, .address = module_add_address, .ctx = &host};
+	enum nss_outcome outcome = lookup_by_name(&MODULE_ROW, name, family, &sink, out_ttl_s);
 
-	if (!reply_host_start(&host, result, af, buffer, buflen, bytes_of_text(name), &copy))
-		return NSS_OUTCOME_BUFFER_TOO_SMALL;
-	outcome = lookup_by_name(&MODULE_ROW, name, family, module_add_address, &host, out_ttl_s);
-	if (outcome == NSS_OUTCOME_FOUND && !reply_host_finish(&host, copy, NULL))
+	if (outcome == NSS_OUTCOME_FOUND && !reply_host_finish(&host.host, host.name, NULL))
 		return NSS_OUTCOME_BUFFER_TOO_SMALL;
 	return outcome;
 }
@@ -155,10 +194,19 @@ enum nss_status MODULE_HOOK(gethostbyname_r)(const char *name, struct hostent *r
 
 /* The names of an address, as they come: the first is the host's, the others are aliases. */
 struct module_names {
-	struct reply_room *room;
+	struct reply_room whole;
+	struct reply_room room;
 	char *names[1 + MODULE_ALIASES_MAX];
 	size_t count;
 };
+
+static void module_restart_names(void *ctx)
+{
+	struct module_names *names = ctx;
+
+	names->room = names->whole;
+	names->count = 0;
+}
 
 static bool module_add_name(void *ctx, struct bytes name, struct bytes zone)
 {
@@ -169,7 +217,7 @@ static bool module_add_name(void *ctx, struct bytes name, struct bytes zone)
 	/* A name with a NUL cannot be told. */
 	if (names->count == 1 + MODULE_ALIASES_MAX || memchr(name.ptr, '\0', name.len))
 		return true;
-	text = reply_take(names->room, len + 1, 1);
+	text = reply_take(&names->room, len + 1, 1);
 	if (!text)
 		return false;
 	memcpy(text, name.ptr, name.len);
@@ -180,7 +228,7 @@ static bool module_add_name(void *ctx, struct bytes name, struct bytes zone)
 	text[len] = '\0';
 	/* The same name on two networks is one. */
 	for (size_t i = 0; i < names->count; i++) {
-		if (strcasecmp(names->names[i], text) == 0)
+		if (bytes_equal_fold(bytes_of_text(names->names[i]), bytes_of_text(text)))
 			return true;
 	}
 	names->names[names->count++] = text;
@@ -191,7 +239,7 @@ static bool module_add_name(void *ctx, struct bytes name, struct bytes zone)
 static char **module_aliases(struct module_names *names)
 {
 	size_t count = names->count - 1;
-	char **aliases = reply_take(names->room, (count + 1) * sizeof(*aliases), _Alignof(char *));
+	char **aliases = reply_take(&names->room, (count + 1) * sizeof(*aliases), _Alignof(char *));
 
 	if (!aliases)
 		return NULL;
@@ -203,10 +251,11 @@ static char **module_aliases(struct module_names *names)
 static enum nss_outcome module_by_address(const struct address *address, int af,
 	struct hostent *result, char *buffer, size_t buflen, int32_t *out_ttl_s)
 {
-	struct reply_host host = {.result = result, .room = {buffer, buflen}, .family = af};
-	struct module_names names = {.room = &host.room};
-	enum nss_outcome outcome =
-		lookup_by_address(&MODULE_ROW, address, module_add_name, &names, out_ttl_s);
+	struct module_names names = {.whole = {buffer, buflen}};
+	struct lookup_sink sink = {
+		.restart = module_restart_names, .name = module_add_name, .ctx = &names};
+	enum nss_outcome outcome = lookup_by_address(&MODULE_ROW, address, &sink, out_ttl_s);
+	struct reply_host host;
 	char **aliases;
 
 	if (outcome != NSS_OUTCOME_FOUND)
@@ -214,6 +263,7 @@ static enum nss_outcome module_by_address(const struct address *address, int af,
 	if (names.count == 0)
 		return NSS_OUTCOME_ABSENT;
 	aliases = module_aliases(&names);
+	reply_host_start(&host, result, af, names.room.next, names.room.left);
 	if (!aliases || !reply_host_add(&host, address) ||
 		!reply_host_finish(&host, names.names[0], aliases))
 		return NSS_OUTCOME_BUFFER_TOO_SMALL;

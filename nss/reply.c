@@ -68,12 +68,10 @@ static size_t reply_address_octets(const struct reply_host *host)
 	return host->family == AF_INET ? ADDRESS_IPV4_OCTETS : ADDRESS_IPV6_OCTETS;
 }
 
-bool reply_host_start(struct reply_host *host, struct hostent *result, int family, char *buffer,
-	size_t buflen, struct bytes name, char **out_name)
+void reply_host_start(
+	struct reply_host *host, struct hostent *result, int family, char *buffer, size_t buflen)
 {
 	*host = (struct reply_host){.result = result, .room = {buffer, buflen}, .family = family};
-	*out_name = reply_take_text(&host->room, name);
-	return *out_name != NULL;
 }
 
 bool reply_host_add(struct reply_host *host, const struct address *address)

@@ -57,10 +57,9 @@ struct reply_host {
 	char *first; /**< The addresses, one behind the other. */
 };
 
-/** Starts: name and room; `result` is untouched until reply_host_finish().
- *  @return false if the buffer is too small. */
-bool reply_host_start(struct reply_host *host, struct hostent *result, int family, char *buffer,
-	size_t buflen, struct bytes name, char **out_name);
+/** Starts with an empty buffer; `result` is untouched until reply_host_finish(). */
+void reply_host_start(
+	struct reply_host *host, struct hostent *result, int family, char *buffer, size_t buflen);
 
 /** Adds an address of the family. False if the buffer is too small. */
 bool reply_host_add(struct reply_host *host, const struct address *address);

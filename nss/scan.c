@@ -10,9 +10,9 @@
 #include "nss/piece.h"
 #include "parser/hostname.h"
 
-/* Records that are kept for one question: what a module may hold on somebody's heap (about 1 MiB),
- * and four times the addresses that one name has in our tests. */
-#define SCAN_RECORDS_MAX 4096u
+/* Records that are kept for one question. With what the draft makes of them a record takes about
+ * 700 octets of somebody's heap, which are to be less than 1 MiB. */
+#define SCAN_RECORDS_MAX 1000u
 /* Names of one address, and so of the machines that have it. */
 #define SCAN_NAMES_MAX 64u
 /* MAC addresses and DUIDs that bear on one question. */
@@ -58,19 +58,32 @@ struct scan_pass {
 
 /* --- Directories and files ----------------------------------------------------------------- */
 
-static void scan_note_failure(struct scan *scan, int system_error)
+bool scan_is_transient(int system_error)
 {
-	if (system_error != ENOENT)
-		scan->report.failed = true;
+	return system_error == EMFILE || system_error == ENFILE || system_error == ENOMEM;
 }
 
-static bool scan_add_file(struct store_directory *directory, const char *name, size_t *cap)
+static void scan_note_failure(struct scan *scan, int system_error)
+{
+	if (system_error == ENOENT)
+		return;
+	scan->report.failed = true;
+	if (scan_is_transient(system_error))
+		scan->report.transient = true;
+}
+
+static bool scan_add_file(
+	struct scan *scan, struct store_directory *directory, const char *name, size_t *cap)
 {
 	const struct format *format = format_find(name);
 	struct scan_file *file;
 
-	if (!format || directory->file_count == STORE_FILES_MAX)
+	if (!format)
 		return true;
+	if (directory->file_count == STORE_FILES_MAX) {
+		scan->report.failed = true;
+		return true;
+	}
 	if (directory->file_count == *cap) {
 		size_t larger = *cap ? *cap * 2 : 16;
 		struct store_file **files =
@@ -95,6 +108,12 @@ static bool scan_add_file(struct store_directory *directory, const char *name, s
 	return true;
 }
 
+static int scan_compare_files(const void *a, const void *b)
+{
+	return strcmp(
+		(*(struct store_file *const *)a)->name, (*(struct store_file *const *)b)->name);
+}
+
 static bool scan_list(struct scan *scan, struct store_directory *directory)
 {
 	DIR *stream = opendir(directory->path);
@@ -108,8 +127,12 @@ static bool scan_list(struct scan *scan, struct store_directory *directory)
 	}
 	scan->report.seen = true;
 	while (done && (entry = readdir(stream)) != NULL)
-		done = scan_add_file(directory, entry->d_name, &cap);
+		done = scan_add_file(scan, directory, entry->d_name, &cap);
 	closedir(stream);
+	/* In the order in which the index takes them: its answers may depend on it. */
+	if (directory->file_count)
+		qsort((void *)directory->files, directory->file_count, sizeof(*directory->files),
+			scan_compare_files);
 	return done;
 }
 
@@ -244,12 +267,14 @@ static enum parser_status scan_read_file(struct scan *scan, struct store_directo
 	struct scan_pass pass = {.scan = scan, .file = file, .wants = wants};
 	size_t before = file->file.record_count;
 	enum parser_status status = PARSER_E_TORN;
+	int system_error = 0;
 
 	for (int i = 0; i < SCAN_TRIES && status == PARSER_E_TORN; i++) {
 		scan->kept_count -= file->file.record_count - before;
 		file->file.record_count = before;
 		status = piece_reader_parse(
 			scan->reader, directory->path, &file->file, scan_take, &pass);
+		system_error = errno;
 		if (pass.status != PARSER_OK)
 			return pass.status;
 	}
@@ -261,6 +286,8 @@ static enum parser_status scan_read_file(struct scan *scan, struct store_directo
 	scan->kept_count -= file->file.record_count - before;
 	file->file.record_count = before;
 	scan->report.failed = true;
+	if (status == PARSER_E_TORN || (status == PARSER_E_IO && scan_is_transient(system_error)))
+		scan->report.transient = true;
 	return PARSER_OK;
 }
 
@@ -292,23 +319,31 @@ static bool scan_is_below(struct bytes longer, struct bytes tail)
 	       bytes_equal_fold((struct bytes){longer.ptr + head, tail.len}, tail);
 }
 
-/* `longer` starts with `head` and a dot. */
-static bool scan_is_before(struct bytes longer, struct bytes head)
+/* A name that is literally `vm.<network>` takes that from the address whose name is `vm`. */
+static bool scan_hides(const struct scan *scan, struct bytes name, struct bytes asked)
 {
-	return longer.len > head.len + 1 && longer.ptr[head.len] == '.' &&
-	       bytes_equal_fold((struct bytes){longer.ptr, head.len}, head);
+	return scan->address.family != ADDRESS_NONE && name.len > asked.len &&
+	       name.ptr[asked.len] == '.' &&
+	       bytes_equal_fold((struct bytes){name.ptr, asked.len}, asked);
 }
 
 /* Is the name asked for; is it what stands before the network's name in the question; or does it
- * make an empty non-terminal of it? */
+ * make an empty non-terminal of either? */
 static bool scan_name_matters(const struct scan *scan, struct bytes name)
 {
 	for (size_t i = 0; i < scan->name_count; i++) {
-		struct bytes asked = scan->names[i];
+		const struct bytes asked = scan->names[i];
 
-		if (bytes_equal_fold(name, asked) || scan_is_before(asked, name) ||
-			scan_is_below(name, asked))
+		if (scan_hides(scan, name, asked))
 			return true;
+		for (size_t len = asked.len; len > 0; len--) {
+			const struct bytes head = {asked.ptr, len};
+
+			if (len < asked.len && asked.ptr[len] != '.')
+				continue;
+			if (bytes_equal_fold(name, head) || scan_is_below(name, head))
+				return true;
+		}
 	}
 	return false;
 }
@@ -459,13 +494,33 @@ static enum parser_status scan_for_names(struct scan *scan)
 	return status;
 }
 
-enum parser_status scan_for_name(struct scan *scan, const struct question *question)
+/* The guest's leases have its MAC addresses. */
+static enum parser_status scan_for_guest(struct scan *scan)
+{
+	enum parser_status status = scan_read(scan, false, scan_wants_by_name);
+
+	if (status == PARSER_OK)
+		status = scan_each(scan, scan_visit_client);
+	if (status == PARSER_OK && scan->client_count)
+		status = scan_read(scan, true, scan_wants_client);
+	return status;
+}
+
+enum parser_status scan_for_name(
+	struct scan *scan, enum index_key_kind names, const struct question *question)
 {
 	enum parser_status status = scan_add_name(scan, question_literal(question));
 
 	if (status == PARSER_OK && question->stripped_len)
 		status = scan_add_name(scan, question_stripped(question));
-	return status == PARSER_OK ? scan_for_names(scan) : status;
+	if (status != PARSER_OK)
+		return status;
+	/* Whether a lease has that hostname is said by leases alone. */
+	if (names == INDEX_KEY_HOSTNAME)
+		return scan_read(scan, true, scan_wants_lease);
+	if (names == INDEX_KEY_GUEST)
+		return scan_for_guest(scan);
+	return scan_for_names(scan);
 }
 
 /* Who has the address, what are their names, and who else has those? */

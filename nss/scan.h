@@ -14,15 +14,21 @@ struct scan_report {
 	bool seen;   /**< At least one directory was read. */
 	bool failed; /**< A file or directory that is there was not: "not found" would be a guess.
 		      */
+	bool transient; /**< Some of that may work if it is tried again. */
 };
+
+/** True of an errno that says that memory or descriptors are short now. */
+bool scan_is_transient(int system_error);
 
 /** Lists the lease directories. NULL if memory is short. */
 struct scan *scan_new(const struct conf *conf);
 void scan_free(struct scan *scan);
 
 /** Keeps all that bears on a name.
+ *  @param names the kind of name that is asked for: files that cannot say are not read.
  *  @return PARSER_OK, PARSER_E_NO_MEMORY, PARSER_E_LIMIT (more records than we keep). */
-enum parser_status scan_for_name(struct scan *scan, const struct question *question);
+enum parser_status scan_for_name(
+	struct scan *scan, enum index_key_kind names, const struct question *question);
 
 /** Keeps all that bears on the names of an address. As above. */
 enum parser_status scan_for_address(struct scan *scan, const struct address *address);

@@ -15,10 +15,11 @@ struct build_name {
 	struct mac mac;
 	int64_t valid_from_unix_s;
 	int64_t expires_unix_s;
-	bool rejected;  /**< May not be published at all. */
-	bool plain;     /**< Needs no alias: letters, digits, '-', '_' and '.' only. */
-	bool published; /**< The merged view gives this address for it. */
-	bool qualified; /**< …but only as `name.network`. */
+	uint32_t sequence; /**< In the order in which the names were read. */
+	bool rejected;     /**< May not be published at all. */
+	bool plain;        /**< Needs no alias: letters, digits, '-', '_' and '.' only. */
+	bool published;    /**< The merged view gives this address for it. */
+	bool qualified;    /**< …but only as `name.network`. */
 };
 
 struct build_network {

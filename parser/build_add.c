@@ -125,6 +125,7 @@ enum parser_status build_add_name(
 		.mac = record->mac,
 		.valid_from_unix_s = record->valid_from_unix_s,
 		.expires_unix_s = record->expires_unix_s,
+		.sequence = (uint32_t)grouping_item_total(build->names),
 		.rejected = rejected,
 	};
 

@@ -227,6 +227,10 @@ static int build_compare_names(const void *left, const void *right)
 	if (order == 0)
 		order = build_compare_numbers(
 			build_end(b->expires_unix_s), build_end(a->expires_unix_s));
+	/* hosts(5): the first name of a line is the canonical one. Leases come in no stable order.
+	 */
+	if (order == 0 && a->kind == INDEX_KIND_STATIC)
+		order = build_compare_numbers(a->sequence, b->sequence);
 	if (order == 0)
 		order = memcmp(a->name.ptr, b->name.ptr, shorter);
 	if (order == 0)

@@ -2,17 +2,15 @@
  */
 #include "format.h"
 
-#include <endian.h>
 #include <json-c/json_object.h>
 #include <json-c/json_tokener.h>
 
 #include "format_internal.h"
 #include "format_status_internal.h"
+#include "json_plain.h"
 
 /** The last second of the year 9999: what is later is no time. */
 #define EXPIRES_UNIX_S_MAX INT64_C(253402300799)
-/** Digits of an integer that we take ourselves: it fits, and json-c would not clamp it. */
-#define DIGITS_MAX 18
 
 static const char *const keys[STATUS_KEY_COUNT] = {
 	[STATUS_ADDRESS] = "ip-address",
@@ -22,116 +20,14 @@ static const char *const keys[STATUS_KEY_COUNT] = {
 	[STATUS_EXPIRY] = "expiry-time",
 };
 
-/** What is left of an element. */
-struct cursor {
-	const uint8_t *at;
-	const uint8_t *end;
-};
-
-/** The octet at the cursor, or 0 at the end: no octet of the plain shape is 0. */
-static uint8_t peek(const struct cursor *cursor)
+static bool take_value(struct json_plain *cursor, struct status_value *out_value)
 {
-	return cursor->at < cursor->end ? *cursor->at : 0;
-}
-
-static void skip_space(struct cursor *cursor)
-{
-	uint8_t byte = peek(cursor);
-
-	while (byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r') {
-		cursor->at++;
-		byte = peek(cursor);
-	}
-}
-
-/** Takes `byte` and the white space behind it. */
-static bool take(struct cursor *cursor, uint8_t byte)
-{
-	if (peek(cursor) != byte)
-		return false;
-	cursor->at++;
-	skip_space(cursor);
-	return true;
-}
-
-/** A mark in each octet of `word` that is zero. Octets above one that is may be marked, too. */
-static uint64_t mark_zeros(uint64_t word)
-{
-	return (word - 0x0101010101010101) & ~word & 0x8080808080808080;
-}
-
-/** How many octets at the cursor are ASCII, but no quote, backslash or control character. */
-static size_t plain_octets(const struct cursor *cursor)
-{
-	const uint8_t *at = cursor->at;
-
-	for (; cursor->end - at >= (ptrdiff_t)sizeof(uint64_t); at += sizeof(uint64_t)) {
-		uint64_t word;
-		uint64_t marks;
-
-		memcpy(&word, at, sizeof(word));
-		word = le64toh(word); /* So that the lowest mark, which is exact, comes first. */
-		marks = mark_zeros(word ^ 0x2222222222222222) | /* '"' */
-			mark_zeros(word ^ 0x5c5c5c5c5c5c5c5c) | /* '\\' */
-			mark_zeros(word & 0xe0e0e0e0e0e0e0e0) | /* below 0x20 */
-			(word & 0x8080808080808080);
-		if (marks)
-			return (size_t)(at - cursor->at) + (size_t)__builtin_ctzll(marks) / 8;
-	}
-	while (at < cursor->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-		at++;
-	return (size_t)(at - cursor->at);
-}
-
-static bool take_text(struct cursor *cursor, struct bytes *out_text)
-{
-	if (peek(cursor) != '"')
-		return false;
-	cursor->at++;
-	*out_text = (struct bytes){cursor->at, plain_octets(cursor)};
-	cursor->at += out_text->len;
-	return take(cursor, '"');
-}
-
-/** Takes at least one digit, and no more than surely fit. */
-static bool take_digits(struct cursor *cursor, int64_t *out_number)
-{
-	const uint8_t *start = cursor->at;
-	int64_t number = 0;
-
-	for (uint8_t byte = peek(cursor); byte >= '0' && byte <= '9'; byte = peek(cursor)) {
-		if (cursor->at - start == DIGITS_MAX)
-			return false;
-		number = number * 10 + (byte - '0');
-		cursor->at++;
-	}
-	if (cursor->at == start)
-		return false;
-	*out_number = number;
-	return true;
-}
-
-static bool take_integer(struct cursor *cursor, int64_t *out_number)
-{
-	const uint8_t *start = cursor->at;
-
-	if (!take_digits(cursor, out_number))
-		return false;
-	/* RFC 8259 section 6: no leading zeros. */
-	if (*start == '0' && cursor->at - start > 1)
-		return false;
-	skip_space(cursor);
-	return true;
-}
-
-static bool take_value(struct cursor *cursor, struct status_value *out_value)
-{
-	if (peek(cursor) == '"') {
+	if (json_plain_peek(cursor) == '"') {
 		out_value->type = STATUS_TEXT;
-		return take_text(cursor, &out_value->text);
+		return json_plain_text(cursor, &out_value->text);
 	}
 	out_value->type = STATUS_INTEGER;
-	return take_integer(cursor, &out_value->number);
+	return json_plain_integer(cursor, &out_value->number);
 }
 
 /** Where the value of `key` belongs; `ignored` if it is none of ours. */
@@ -148,23 +44,23 @@ static struct status_value *find_value(
 
 bool format_status_read_plain(struct bytes element, struct status_entry *out_entry)
 {
-	struct cursor cursor = {element.ptr, element.ptr + element.len};
+	struct json_plain cursor = json_plain_of(element);
 	struct status_value ignored;
 
 	*out_entry = (struct status_entry){0};
-	if (element.len > JSON_SLICES_ELEMENT_OCTETS_MAX || !take(&cursor, '{'))
+	if (element.len > JSON_SLICES_ELEMENT_OCTETS_MAX || !json_plain_take(&cursor, '{'))
 		return false;
 	do {
 		struct status_value *value;
 		struct bytes key;
 
-		if (!take_text(&cursor, &key) || !take(&cursor, ':'))
+		if (!json_plain_text(&cursor, &key) || !json_plain_take(&cursor, ':'))
 			return false;
 		value = find_value(out_entry, key, &ignored);
 		if (value->type != STATUS_ABSENT || !take_value(&cursor, value))
 			return false;
-	} while (take(&cursor, ','));
-	return take(&cursor, '}') && cursor.at == cursor.end;
+	} while (json_plain_take(&cursor, ','));
+	return json_plain_take(&cursor, '}') && cursor.at == cursor.end;
 }
 
 static struct status_value value_of_json(struct json_object *value)
@@ -202,9 +98,9 @@ enum parser_status format_status_read_json(struct json_tokener **tokener, struct
 
 static bool read_digits(struct bytes text, int64_t *out_number)
 {
-	struct cursor cursor = {text.ptr, text.ptr + text.len};
+	struct json_plain cursor = json_plain_of(text);
 
-	return take_digits(&cursor, out_number) && cursor.at == cursor.end;
+	return json_plain_digits(&cursor, out_number) && cursor.at == cursor.end;
 }
 
 /** A number, or digits in a string as some writers have it. 0 if missing: never ends. */

@@ -79,9 +79,8 @@ static size_t grouping_slot(const struct grouping *grouping, struct bytes key, u
 	return slot;
 }
 
-static enum parser_status grouping_rehash(struct grouping *grouping)
+static enum parser_status grouping_rehash(struct grouping *grouping, size_t slot_count)
 {
-	size_t slot_count = grouping->slot_count ? grouping->slot_count * 2 : 64;
 	uint32_t *slots = malloc(slot_count * sizeof(*slots));
 
 	if (!slots)
@@ -120,15 +119,16 @@ static bool grouping_reserve(void **array, size_t *cap, size_t len, size_t more,
 	return true;
 }
 
-static bool grouping_reserve_item(struct grouping *grouping)
+static bool grouping_reserve_items(struct grouping *grouping, size_t more)
 {
 	size_t links_cap = grouping->item_cap;
 	void *links = grouping->next_item;
 	void *items = grouping->items;
-	bool done = grouping_reserve(&links, &links_cap, grouping->item_count, 1, sizeof(uint32_t));
+	bool done =
+		grouping_reserve(&links, &links_cap, grouping->item_count, more, sizeof(uint32_t));
 
 	grouping->next_item = links;
-	done = done && grouping_reserve(&items, &grouping->item_cap, grouping->item_count, 1,
+	done = done && grouping_reserve(&items, &grouping->item_cap, grouping->item_count, more,
 			       grouping->item_octets);
 	grouping->items = items;
 	return done;
@@ -145,7 +145,8 @@ static enum parser_status grouping_open(
 	size_t slot;
 
 	if (grouping->group_count * 2 >= grouping->slot_count &&
-		grouping_rehash(grouping) != PARSER_OK)
+		grouping_rehash(grouping, grouping->slot_count ? grouping->slot_count * 2 : 64) !=
+			PARSER_OK)
 		return PARSER_E_NO_MEMORY;
 	slot = grouping_slot(grouping, key, hash);
 	if (grouping->slots[slot] != GROUPING_NONE) {
@@ -179,7 +180,8 @@ enum parser_status grouping_add(struct grouping *grouping, struct bytes key, con
 	struct group *group;
 	uint32_t position = (uint32_t)grouping->item_count;
 
-	if (!grouping_reserve_item(grouping) || grouping_open(grouping, key, &group) != PARSER_OK)
+	if (!grouping_reserve_items(grouping, 1) ||
+		grouping_open(grouping, key, &group) != PARSER_OK)
 		return PARSER_E_NO_MEMORY;
 	if (grouping->item_octets)
 		memcpy(grouping->items + position * grouping->item_octets, item,
@@ -193,6 +195,24 @@ enum parser_status grouping_add(struct grouping *grouping, struct bytes key, con
 	group->item_count++;
 	grouping->item_count++;
 	return PARSER_OK;
+}
+
+void grouping_expect(struct grouping *grouping, size_t keys, size_t items, size_t key_octets)
+{
+	void *groups = grouping->groups;
+	void *octets = grouping->keys;
+	size_t slot_count = 64;
+
+	while (slot_count < keys * 2)
+		slot_count *= 2;
+	if (slot_count > grouping->slot_count)
+		grouping_rehash(grouping, slot_count);
+	grouping_reserve(
+		&groups, &grouping->group_cap, grouping->group_count, keys, sizeof(struct group));
+	grouping->groups = groups;
+	grouping_reserve(&octets, &grouping->keys_cap, grouping->keys_len, key_octets, 1);
+	grouping->keys = octets;
+	grouping_reserve_items(grouping, items);
 }
 
 size_t grouping_count(const struct grouping *grouping)
@@ -220,6 +240,11 @@ size_t grouping_find(const struct grouping *grouping, struct bytes key)
 size_t grouping_item_count(const struct grouping *grouping, size_t position)
 {
 	return grouping->groups[position].item_count;
+}
+
+size_t grouping_item_total(const struct grouping *grouping)
+{
+	return grouping->item_count;
 }
 
 void grouping_items(const struct grouping *grouping, size_t position, void *out_items)

@@ -17,8 +17,8 @@ static bool index_read(const struct index *index, uint32_t offset, size_t len)
 	struct index_window *window = index->window;
 	size_t done = 0;
 
-	/* Header and meta data are asked for one after the other. */
-	window->offset = offset < CDB_HEADER_OCTETS ? 0 : offset;
+	/* Header and meta data, and all of a small file, are wanted one after the other. */
+	window->offset = offset + len <= sizeof(window->octets) ? 0 : offset;
 	window->len = 0;
 	len += offset - window->offset;
 	while (done < len) {
@@ -35,19 +35,37 @@ static bool index_read(const struct index *index, uint32_t offset, size_t len)
 	return true;
 }
 
+/* Remembers it, for those who ask index_has_failed(). */
+static void index_fail(const struct index *index)
+{
+	if (index->window)
+		index->window->failed = true;
+}
+
+bool index_has_failed(const struct index *index)
+{
+	if (index->draft)
+		return index_draft_has_failed(index->draft);
+	return index->window && index->window->failed;
+}
+
 const uint8_t *index_bytes(const struct index *index, uint64_t offset, size_t len, uint8_t *buffer)
 {
 	const struct index_window *window = index->window;
 
-	if (offset > index->size || len > index->size - offset)
+	if (offset > index->size || len > index->size - offset) {
+		index_fail(index);
 		return NULL;
+	}
 	if (index->map)
 		return index->map + offset;
 	if (offset < window->offset || len > window->len ||
 		offset - window->offset > window->len - len) {
 		if (len > sizeof(window->octets) - CDB_HEADER_OCTETS ||
-			!index_read(index, (uint32_t)offset, len))
+			!index_read(index, (uint32_t)offset, len)) {
+			index_fail(index);
 			return NULL;
+		}
 	}
 	if (!buffer)
 		return window->octets + (offset - window->offset);
@@ -78,17 +96,26 @@ enum parser_status index_init_memory(struct index *index, const uint8_t *map, si
 	return PARSER_OK;
 }
 
+enum parser_status index_init_sized(
+	struct index *index, int fd, uint32_t size, struct index_window *window)
+{
+	if (size < CDB_HEADER_OCTETS || size > INDEX_FILE_OCTETS_MAX)
+		return PARSER_E_CORRUPT;
+	window->len = 0;
+	window->failed = false;
+	*index = (struct index){.fd = fd, .size = size, .window = window};
+	return PARSER_OK;
+}
+
 enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return PARSER_E_IO;
-	if (st.st_size < (off_t)CDB_HEADER_OCTETS || st.st_size > (off_t)INDEX_FILE_OCTETS_MAX)
+	if (st.st_size < 0 || st.st_size > (off_t)INDEX_FILE_OCTETS_MAX)
 		return PARSER_E_CORRUPT;
-	window->len = 0;
-	*index = (struct index){.fd = fd, .size = (uint32_t)st.st_size, .window = window};
-	return PARSER_OK;
+	return index_init_sized(index, fd, (uint32_t)st.st_size, window);
 }
 
 /* cdb's hash: h = (h * 33) ^ c, from 5381. */
@@ -99,6 +126,12 @@ static uint32_t index_hash(uint8_t kind, struct bytes key)
 	for (size_t i = 0; i < key.len; i++)
 		hash = (hash * 33u) ^ key.ptr[i];
 	return hash;
+}
+
+static enum index_match index_corrupt(const struct index *index)
+{
+	index_fail(index);
+	return INDEX_CORRUPT;
 }
 
 /* Does the record at `position` have that key? */
@@ -122,7 +155,7 @@ static enum index_match index_compare(const struct index *index, uint32_t positi
 		return INDEX_ABSENT;
 	value_at = (uint64_t)position + CDB_RECORD_HEADER_OCTETS + 1 + key.len;
 	if (value_at > index->size || value_len > index->size - value_at)
-		return INDEX_CORRUPT;
+		return index_corrupt(index);
 	*out_value = (struct index_value){
 		.index = index, .offset = (uint32_t)value_at, .len = value_len};
 	return INDEX_FOUND;
@@ -149,7 +182,7 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 	if (key.len > INDEX_KEY_OCTETS_MAX || slots == 0)
 		return INDEX_ABSENT;
 	if (table > index->size || slots > (index->size - table) / CDB_SLOT_OCTETS)
-		return INDEX_CORRUPT;
+		return index_corrupt(index);
 	for (slot = (hash >> 8) % slots; probes < slots;) {
 		uint32_t run = slots - slot; /* To the table's end; then it wraps around. */
 
@@ -168,7 +201,7 @@ enum index_match index_find(const struct index *index, enum index_key_kind kind,
 			if (position == 0)
 				return INDEX_ABSENT;
 			if (++probes > INDEX_PROBES_MAX)
-				return INDEX_CORRUPT;
+				return index_corrupt(index);
 			if (get_u32(octets) != hash)
 				continue;
 			match = index_compare(index, position, (uint8_t)kind, key, out_value);
@@ -205,6 +238,12 @@ enum index_match index_find_reverse(const struct index *index, const struct addr
 		index, INDEX_KEY_REVERSE, address, index_prefix_octets(address->family), &ignored);
 }
 
+static enum parser_status value_corrupt(const struct index_value *value)
+{
+	index_fail(value->index);
+	return PARSER_E_CORRUPT;
+}
+
 /* `len` octets at `offset` of a value; as index_bytes(). */
 static const uint8_t *value_bytes(
 	const struct index_value *value, size_t offset, size_t len, uint8_t *buffer)
@@ -228,7 +267,7 @@ enum parser_status index_record_at(
 	if (octets[1] > INDEX_KIND_NODE ||
 		(octets[0] != ADDRESS_NONE && octets[0] != ADDRESS_IPV4 &&
 			octets[0] != ADDRESS_IPV6))
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	flags = get_u16(octets + 10);
 	out_record->address.family = octets[0];
 	out_record->kind = (enum index_kind)octets[1];
@@ -254,14 +293,14 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
 	if (*offset >= value->len)
 		return PARSER_E_ABSENT;
 	if (left < INDEX_NAME_HEADER_OCTETS)
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	header = value_bytes(value, *offset, INDEX_NAME_HEADER_OCTETS, header_buffer);
 	if (!header)
 		return PARSER_E_IO;
 	len = get_u16(header + 10);
 	if (header[0] > INDEX_KIND_NODE || len > INDEX_NAME_OCTETS_MAX ||
 		len > left - INDEX_NAME_HEADER_OCTETS)
-		return PARSER_E_CORRUPT;
+		return value_corrupt(value);
 	name = value_bytes(value, *offset + INDEX_NAME_HEADER_OCTETS, len, buffer);
 	if (!name)
 		return PARSER_E_IO;
@@ -337,9 +376,12 @@ uint16_t index_network(const struct index *index, struct bytes label)
 	struct index_value value;
 	const uint8_t *octets;
 
-	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND ||
-		value.len != 2)
+	if (label.len == 0 || index_find(index, INDEX_KEY_NETWORK, label, &value) != INDEX_FOUND)
 		return INDEX_NETWORK_NONE;
+	if (value.len != 2) {
+		index_fail(index);
+		return INDEX_NETWORK_NONE;
+	}
 	octets = value_bytes(&value, 0, 2, NULL);
 	return octets ? get_u16(octets) : INDEX_NETWORK_NONE;
 }

@@ -129,12 +129,13 @@ struct index_meta {
 /** One page: header and meta data of a small index come with the first read. */
 #define INDEX_WINDOW_OCTETS 4096u
 
-/** The part of a file that was read last. */
 struct index_draft;
 
+/** The part of a file that was read last. */
 struct index_window {
 	uint32_t offset;
 	uint32_t len;
+	bool failed; /**< See index_has_failed(). */
 	uint8_t octets[INDEX_WINDOW_OCTETS];
 };
 
@@ -171,6 +172,16 @@ enum parser_status index_init_memory(struct index *index, const uint8_t *map, si
  *  allocates.
  *  @return PARSER_OK, PARSER_E_CORRUPT if it is no cdb, PARSER_E_IO. */
 enum parser_status index_init_fd(struct index *index, int fd, struct index_window *window);
+
+/** As index_init_fd(), for who knows the size already: one system call less.
+ *  @return PARSER_OK, PARSER_E_CORRUPT. */
+enum parser_status index_init_sized(
+	struct index *index, int fd, uint32_t size, struct index_window *window);
+
+/** True if something could not be read or broke the format since index_init_fd(), or memory for a
+ *  draft was short: then what the index says may lack something, "absent" above all, also where a
+ *  call has no way to tell. Never true of a mapped index. */
+bool index_has_failed(const struct index *index);
 
 /** Finds a key. `key` must be in lower case already if it is a name.
  *  @param key at most INDEX_KEY_OCTETS_MAX octets; longer ones are absent.

@@ -165,6 +165,20 @@ static enum parser_status build_rank_names(struct build *build)
 	return PARSER_OK;
 }
 
+/* Most records are leases with a hostname of their own: one key for that, one in the merged view,
+ * one for the address, of some ten octets each. */
+static void build_expect(struct build *build)
+{
+	size_t count = 0;
+
+	for (size_t d = 0; d < build->directory_count; d++) {
+		for (size_t f = 0; f < build->directories[d].file_count; f++)
+			count += build->directories[d].files[f]->record_count;
+	}
+	grouping_expect(build->records, count * 2, count * 2, count * 20);
+	grouping_expect(build->names, count, count, count * 10);
+}
+
 enum parser_status build_init(struct build *build, const struct store_directory *directories,
 	size_t directory_count, const struct index_options *options, index_event_sink sink,
 	void *ctx)
@@ -188,6 +202,7 @@ enum parser_status build_init(struct build *build, const struct store_directory 
 	if (!build->guest_names || !build->guest_macs || !build->aliases || !build->reserved_for ||
 		!build->records || !build->names || !build->reverse)
 		return PARSER_E_NO_MEMORY;
+	build_expect(build);
 	rc = build_gather(build);
 	return rc == PARSER_OK ? build_rank_names(build) : rc;
 }

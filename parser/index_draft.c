@@ -10,6 +10,7 @@ struct index_draft {
 	struct build build;
 	struct build_scratch scratch;
 	struct index index; /* What its values belong to. */
+	bool failed;
 };
 
 enum parser_status index_draft_new(const struct store_directory *directories,
@@ -39,6 +40,11 @@ void index_draft_free(struct index_draft *draft)
 	build_scratch_done(&draft->scratch);
 	build_done(&draft->build);
 	free(draft);
+}
+
+bool index_draft_has_failed(const struct index_draft *draft)
+{
+	return draft->failed;
 }
 
 /* A copy that lives as long as the draft. */
@@ -122,11 +128,14 @@ enum index_match index_draft_find(struct index_draft *draft, enum index_key_kind
 	case PARSER_E_TORN:
 	case PARSER_E_UNTRUSTED:
 	case PARSER_E_CORRUPT:
+		draft->failed = true;
 		return INDEX_CORRUPT;
 	}
 	octets = draft_keep(draft, draft->scratch.value, len);
-	if (!octets)
+	if (!octets) {
+		draft->failed = true;
 		return INDEX_CORRUPT;
+	}
 	*out_value = (struct index_value){
 		.index = &draft->index, .len = (uint32_t)len, .octets = octets};
 	return INDEX_FOUND;

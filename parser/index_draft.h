@@ -16,6 +16,9 @@ enum parser_status index_draft_new(const struct store_directory *directories,
 	struct index *out_index);
 void index_draft_free(struct index_draft *draft);
 
+/** True if a value could not be made since memory was short; see index_has_failed(). */
+bool index_draft_has_failed(const struct index_draft *draft);
+
 /** As index_find(), which calls it. If memory is short: INDEX_CORRUPT. */
 enum index_match index_draft_find(struct index_draft *draft, enum index_key_kind kind,
 	struct bytes key, struct index_value *out_value);

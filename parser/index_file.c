@@ -26,19 +26,28 @@ static const char *name_in(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Opens the directory that holds `path`; -1 and errno if that fails. */
-static int open_directory_of(const char *path, int flags)
+/* The directory that holds `path`. False and errno if the path is too long. */
+static bool directory_of(const char *path, char out_directory[PATH_MAX])
 {
-	char directory[PATH_MAX];
 	size_t len = (size_t)(name_in(path) - path);
 
-	if (len >= sizeof(directory)) {
+	if (len >= PATH_MAX) {
 		errno = ENAMETOOLONG;
-		return -1;
+		return false;
 	}
-	memcpy(directory, path, len);
-	directory[len] = '\0';
-	return open(len ? directory : ".", flags | O_DIRECTORY | O_CLOEXEC);
+	memcpy(out_directory, len ? path : ".", len ? len : 1);
+	out_directory[len ? len : 1] = '\0';
+	return true;
+}
+
+/* Opens the directory that holds `path`; -1 and errno if that fails. */
+static int open_directory_of(const char *path)
+{
+	char directory[PATH_MAX];
+
+	if (!directory_of(path, directory))
+		return -1;
+	return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void close_quietly(int fd)
@@ -94,7 +103,7 @@ enum parser_status index_file_create(const char *path, struct index_file *out_fi
 	memcpy(file.path, path, size);
 	status = PARSER_E_IO;
 	/* Not O_PATH: this descriptor gets an fsync(). */
-	file.directory = open_directory_of(path, O_RDONLY);
+	file.directory = open_directory_of(path);
 	if (file.directory < 0)
 		goto out;
 	status = create_temporary(&file);
@@ -177,7 +186,7 @@ static bool is_temporary_of(const char *entry, const char *name, pid_t *out_pid)
 void index_file_sweep(const char *path)
 {
 	int error = errno;
-	int fd = open_directory_of(path, O_RDONLY);
+	int fd = open_directory_of(path);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	pid_t pid;
@@ -210,49 +219,42 @@ static enum parser_status open_status(int error)
 	return error == ELOOP || error == ENXIO ? PARSER_E_UNTRUSTED : PARSER_E_IO;
 }
 
-/* Opens the file in a directory that is trusted, and judges it. */
-static enum parser_status open_in(
-	int directory, const struct stat *directory_st, const char *name, int *out_fd)
+/* Judges a file and the directory that it was found in. The directory is looked up a second time:
+ * who can swap it meanwhile can make one that is trusted as well. */
+static enum parser_status judge(const char *path, const struct stat *st)
 {
-	struct stat st;
-	enum parser_status status = PARSER_OK;
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	char directory[PATH_MAX];
+	struct stat directory_st;
 
-	if (fd < 0)
-		return open_status(errno);
-	if (fstat(fd, &st) < 0)
-		status = PARSER_E_IO;
+	if (!directory_of(path, directory) || stat(directory, &directory_st) < 0)
+		return PARSER_E_IO;
+	/* Sticky or not: who may create a file there may create ours before we do. */
+	if (is_writable_by_others(&directory_st))
+		return PARSER_E_UNTRUSTED;
 	/* Owners are compared and not named: in a sandbox they may be unmapped. */
-	else if (!S_ISREG(st.st_mode) || is_writable_by_others(&st) ||
-		 st.st_uid != directory_st->st_uid)
-		status = PARSER_E_UNTRUSTED;
-	else if (st.st_size > INDEX_FILE_OCTETS_MAX)
-		status = PARSER_E_LIMIT;
-	if (status != PARSER_OK) {
-		close_quietly(fd);
-		return status;
-	}
-	*out_fd = fd;
-	return PARSER_OK;
+	if (!S_ISREG(st->st_mode) || is_writable_by_others(st) || st->st_uid != directory_st.st_uid)
+		return PARSER_E_UNTRUSTED;
+	return st->st_size > (off_t)INDEX_FILE_OCTETS_MAX ? PARSER_E_LIMIT : PARSER_OK;
 }
 
-enum parser_status index_file_open(const char *path, int *out_fd)
+enum parser_status index_file_open(const char *path, int *out_fd, uint32_t *out_size)
 {
 	struct stat st;
-	enum parser_status status;
+	enum parser_status status = PARSER_E_IO;
 	int error = errno;
-	int directory = open_directory_of(path, O_PATH);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
 
-	if (directory < 0)
+	if (fd < 0)
 		status = open_status(errno);
-	else if (fstat(directory, &st) < 0)
-		status = PARSER_E_IO;
-	/* Sticky or not: who may create a file there may create ours before we do. */
-	else if (is_writable_by_others(&st))
-		status = PARSER_E_UNTRUSTED;
-	else
-		status = open_in(directory, &st, name_in(path), out_fd);
-	close_quietly(directory);
+	else if (fstat(fd, &st) == 0)
+		status = judge(path, &st);
+	if (status == PARSER_OK) {
+		*out_fd = fd;
+		if (out_size)
+			*out_size = (uint32_t)st.st_size;
+	} else {
+		close_quietly(fd);
+	}
 	if (status != PARSER_E_IO)
 		errno = error;
 	return status;

@@ -2,6 +2,8 @@
 #ifndef PARSER_INDEX_FILE_H
 #define PARSER_INDEX_FILE_H
 
+#include <stdint.h>
+
 #include "parser_status.h"
 
 /** A file that is being written. */
@@ -29,12 +31,13 @@ void index_file_discard(struct index_file *file);
  *  Keeps errno. */
 void index_file_sweep(const char *path);
 
-/** Opens a published index the way that a guest in somebody's process must: directory first, then
- *  the file in it, which may be no link, without blocking; a regular file within the size cap,
- *  owned by the owner of its directory, neither writable by group or others. Changes errno only
- *  with PARSER_E_IO.
+/** Opens a published index the way that a guest in somebody's process must: no link, without
+ *  blocking; a regular file within the size cap, owned by the owner of its directory, neither
+ *  writable by group or others. In as few system calls as that takes. Changes errno only with
+ *  PARSER_E_IO.
  *  @param out_fd the caller's to close.
+ *  @param out_size its size, for index_init_sized(); may be NULL.
  *  @return PARSER_OK, PARSER_E_ABSENT, PARSER_E_UNTRUSTED, PARSER_E_LIMIT, PARSER_E_IO. */
-enum parser_status index_file_open(const char *path, int *out_fd);
+enum parser_status index_file_open(const char *path, int *out_fd, uint32_t *out_size);
 
 #endif

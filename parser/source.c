@@ -8,7 +8,7 @@
 #define NS_PER_S INT64_C(1000000000)
 /* Two ticks of the slowest clock in use: the kernel stamps files with the tick before, and at
  * CONFIG_HZ=250 a tick lasts 4 ms. */
-#define SOURCE_RACY_NS UINT64_C(10000000)
+#define SOURCE_RACY_NS INT64_C(10000000)
 
 /* ext4 counts to the year 2446, nanoseconds in 64 bits end in 2262: the rest is the last of them.
  */
@@ -75,11 +75,16 @@ bool source_stamp_same(const struct source_stamp *a, const struct source_stamp *
 
 bool source_stamp_is_racy(const struct source_stamp *stamp)
 {
+	int64_t age_ns;
+
 	if (stamp->state != SOURCE_FILE && stamp->state != SOURCE_DIRECTORY)
 		return false;
-	/* Unsigned, because a stamp may come out of a hostile file. */
-	return stamp->observed_ns >= stamp->mtime_ns &&
-	       (uint64_t)stamp->observed_ns - (uint64_t)stamp->mtime_ns < SOURCE_RACY_NS;
+	/* A stamp may come out of a hostile file: its numbers may be any. */
+	if (__builtin_sub_overflow(stamp->observed_ns, stamp->mtime_ns, &age_ns))
+		return false;
+	/* In either direction: kernels with fine time stamps (Linux 6.13) stamp ahead of the coarse
+	 * clock, which then catches up, and what was settled must not become racy by that. */
+	return age_ns > -SOURCE_RACY_NS && age_ns < SOURCE_RACY_NS;
 }
 
 /* Writes the directory that holds `path`, as dirname(3) says it. */

@@ -49,8 +49,9 @@ void source_stamp_take(const char *path, struct source_stamp *out_stamp);
 /** True if both describe the same state of the same file; when it was observed does not count. */
 bool source_stamp_same(const struct source_stamp *a, const struct source_stamp *b);
 
-/** True if the source was observed less than 10 ms (two ticks at 250 Hz) after its last
- *  change, the "racy clean" problem that git knows. A time in the future is not racy. */
+/** True if the source was observed less than 10 ms (two ticks at 250 Hz) after its last change,
+ *  the "racy clean" problem that git knows; or as little before, since fine time stamps run ahead
+ *  of the coarse clock. A time further in the future is not racy. */
 bool source_stamp_is_racy(const struct source_stamp *stamp);
 
 /** Compares what is at `path` now with `stamp`. One stat() call, a second only if it fails. */

@@ -315,6 +315,24 @@ static void daemon_reload(struct daemon *daemon)
 	daemon_notify_ready(daemon);
 }
 
+/* libuv gives a signal its default action back when nobody listens: a second SIGTERM would kill
+ * what the first one only asked to end. */
+static void daemon_stop_signals(struct daemon *daemon)
+{
+	sigset_t all;
+	sigset_t before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	for (int i = 0; i < DAEMON_SIGNALS; i++) {
+		int number = daemon->signals[i].signum;
+
+		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+		signal(number, SIG_IGN);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void daemon_stop(struct daemon *daemon)
 {
 	if (daemon->is_stopping)
@@ -329,8 +347,7 @@ static void daemon_stop(struct daemon *daemon)
 	}
 	watch_stop(daemon->watch);
 	rebuild_stop(daemon->rebuild);
-	for (int i = 0; i < DAEMON_SIGNALS; i++)
-		uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+	daemon_stop_signals(daemon);
 	uv_close((uv_handle_t *)&daemon->watchdog, NULL);
 	uv_close((uv_handle_t *)&daemon->ready, NULL);
 }

@@ -189,7 +189,7 @@ static enum parser_status names_source_index_doubt(
 static enum parser_status names_source_open_index(const struct snapshot_conf *conf,
 	enum names_access access, struct names_source *source, char **out_doubt)
 {
-	enum parser_status status = index_file_open(conf->conf.index_file, &source->fd);
+	enum parser_status status = index_file_open(conf->conf.index_file, &source->fd, NULL);
 
 	*out_doubt = NULL;
 	if (status == PARSER_OK)

@@ -421,9 +421,12 @@ void rebuild_request(struct rebuild *rebuild)
 {
 	if (rebuild->is_running) {
 		rebuild->is_asked_again = true;
+		rebuild->settle_ms = REBUILD_SETTLE_MS;
 		return;
 	}
 	rebuild->wanted_ns = 0; /* Overdue: only the pace holds it back. */
+	/* What comes now settles as quickly as what came first. */
+	rebuild->settle_ms = REBUILD_SETTLE_MS;
 	rebuild_schedule(rebuild);
 }
 

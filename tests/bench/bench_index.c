@@ -58,11 +58,12 @@ static size_t look_up_cold(const char *path, size_t lookups, size_t names)
 		struct index_window window;
 		struct index_value value;
 		struct index index;
+		uint32_t size;
 		int fd;
 
-		if (index_file_open(path, &fd) != PARSER_OK)
+		if (index_file_open(path, &fd, &size) != PARSER_OK)
 			errx(1, "%s: not believed", path);
-		if (index_init_fd(&index, fd, &window) == PARSER_OK &&
+		if (index_init_sized(&index, fd, size, &window) == PARSER_OK &&
 			index_find(&index, INDEX_KEY_NAME, some_name(text, i, names), &value) ==
 				INDEX_FOUND)
 			found += index_record_at(&value, 0, &record) == PARSER_OK;

@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 """Names of real leases: libvirtd, its dnsmasq, DHCP clients and virtual machines in a sandbox, and
-`leasedns serve` with its defaults, asked with dig.
+`leasedns serve` with its defaults, asked with dig; the same through the NSS modules.
 
 All machines of the module start at once; a test waits for those that it is about.
 """
 
 import concurrent.futures
 import os
+import signal
 import sys
 import time
 import unittest
 
-from harness import dns, guests, leasedns, libvirt, sandbox, tools
+from harness import dns, guests, leasedns, libvirt, nss, sandbox, tools
 from harness.clients import Client
 from harness.process import wait_until
 
@@ -69,6 +70,8 @@ class World:
     def __init__(self):
         tools.require()
         guests.require_image()
+        nss.set_up()
+        nss.use("files", "leasedns")
         # As at boot: the server is there before libvirt has made its directory.
         self.server = leasedns.Server()
         self.libvirt = libvirt.Libvirt()
@@ -101,11 +104,13 @@ class World:
         end = record["expiry-time"] + 1
         time.sleep(max(0.0, end - WATCH_S - time.time()))
         samples = []
-        with libvirt.frozen_dnsmasq("lab"), dns.Asker(f"{name}.libvirt") as asker:
+        with libvirt.frozen_dnsmasq("lab"), dns.Asker(f"{name}.libvirt") as asker, \
+                nss.Watcher(name) as watcher:
             while time.time() < end + WATCH_S:
                 samples.append(asker.ask())
                 time.sleep(INTERVAL_S)
             kept = libvirt.lease(LAB, self.clients[name].mac)
+            self.seen_by_nss = watcher.stop()
         return record, samples, kept
 
 
@@ -145,11 +150,15 @@ class Case(unittest.TestCase):
         listed = listed_addresses(name)
         for address in expected:
             self.assertIn(address, listed, name)
+        database = {"A": "ahostsv4", "AAAA": "ahostsv6"}[rdtype]
+        for spelling in (name, name + ".libvirt"):
+            self.assertEqual(sorted(nss.addresses(spelling, database)), sorted(expected), spelling)
 
     def assert_absent(self, name, rdtype="A"):
         reply = dns.dig(name + ".libvirt", rdtype)
         self.assertTrue(reply.is_nxdomain, reply)
         self.assertEqual(listed_addresses(name), set())
+        self.assertEqual(nss.addresses(name), [])
 
 
 def listed_addresses(name):
@@ -249,6 +258,16 @@ class Endings(Case):
         self.assertLess(gone[0].asked - end, 0.5)
         self.assert_absent("brief")
 
+    def test_nss_sees_the_end_of_a_lease_in_that_second(self):
+        record, _samples, _kept = world.expiry.result(timeout=200)
+        end = record["expiry-time"] + 1
+        alive = [sample for sample in world.seen_by_nss if sample[1] < end]
+        gone = [sample for sample in world.seen_by_nss if sample[0] >= end]
+        self.assertTrue(alive and gone)
+        self.assertEqual({tuple(found) for _asked, _answered, found in alive},
+                         {(record["ip-address"],)})
+        self.assertEqual({tuple(found) for _asked, _answered, found in gone}, {()})
+
 
 class Guests(Case):
     @staticmethod
@@ -308,7 +327,7 @@ class Reverse(Case):
     def test_addresses_have_names(self):
         for address, names in ((world.address("vm"), {"vm.libvirt."}),
                                (world.address("dual", is_ipv6=True), {"dual.libvirt."}),
-                               ("192.168.150.5", {"printer.libvirt.", "lp.libvirt."})):
+                               ("192.168.150.5", {"printer.libvirt."})):
             with self.subTest(address=address):
                 reply = dns.dig("-x", address)
                 self.assertEqual(reply.rcode, "NOERROR")
@@ -369,6 +388,78 @@ class Networks(Case):
         self.assert_addresses("vm", "A", [world.address("vm")])
 
 
+def assert_by_compatible_modules(case, name, expected):
+    """What libvirt's own modules would say, in the line that its documentation has."""
+    nss.use("files", "libvirt", "libvirt_guest")
+    try:
+        case.assertEqual(nss.addresses(name), expected, name)
+    finally:
+        nss.use("files", "leasedns")
+
+
+class NssModules(Case):
+    def test_compatible_modules_know_host_names_and_guests(self):
+        # Waits for all of them before the line is changed.
+        expected = {
+            "vm": [world.address("vm")],
+            "MIXED-case": [world.address("Mixed-Case")],
+            LINUX_HOSTNAME: [libvirt.wait_for_lease(DEFAULT, LINUX_MAC)["ip-address"]],
+            SPACED_GUEST: [libvirt.wait_for_lease(DEFAULT, SPACED_MAC)["ip-address"]],
+        }
+        expected[LINUX_GUEST] = expected[LINUX_HOSTNAME]
+        for name, addresses in expected.items():
+            with self.subTest(name=name):
+                assert_by_compatible_modules(self, name, addresses)
+        # Static names are of the merged view.
+        assert_by_compatible_modules(self, "printer", [])
+
+    def test_both_families_come_in_one_answer(self):
+        self.assertEqual(set(nss.addresses("dual")),
+                         {world.address("dual"), world.address("dual", is_ipv6=True)})
+
+    def test_hosts_of_getent_has_name_and_address(self):
+        address = world.address("vm")
+        self.assertEqual(nss.getent("hosts", "vm"), [[address, "vm"]])
+        self.assertEqual(nss.names(address)[0], "vm.libvirt")
+
+
+class WithoutServer(Case):
+    """The server is killed: from now on its index is not the truth, and NSS must see that."""
+
+    def test_modules_are_right_at_once(self):
+        here = world.address("vm")
+        world.server.process.send(signal.SIGKILL)
+        world.server.process.stop()
+        self.assertEqual(nss.addresses("vm"), [here])
+
+        # As soon as the lease is in libvirt's file it is a name.
+        client = Client("orphan", LAB, "52:54:00:00:01:09")
+        address = client.take_ipv4("orphan")["ip-address"]
+        self.assertEqual(nss.addresses("orphan"), [address])
+        self.assertEqual(nss.names(address)[0], "orphan.libvirt")
+        self.assertEqual(nss.addresses(f"orphan.{LAB}.libvirt"), [address])
+        assert_by_compatible_modules(self, "orphan", [address])
+        client.release_ipv4()
+        self.assertEqual(nss.addresses("orphan"), [])
+        self.assertEqual(nss.names(address), [])
+
+        self.assertEqual(nss.addresses("ubuntu22.04"),
+                         [libvirt.lease(DEFAULT, LINUX_MAC)["ip-address"]])
+        guests.destroy(LINUX_GUEST)
+        wait_until(lambda: LINUX_GUEST not in (libvirt.DNSMASQ / f"{DEFAULT}.macs").read_text(),
+                   10, "libvirt forgets the guest")
+        self.assertEqual(nss.addresses(LINUX_GUEST), [])
+        assert_by_compatible_modules(self, LINUX_GUEST, [])
+
+        # What libvirt keeps for the next start of a network stays a name.
+        libvirt.Libvirt.virsh("net-destroy", "default")
+        self.assertEqual(nss.addresses("vm"), [here])
+
+    def test_server_that_starts_again_knows_the_same(self):
+        world.server = leasedns.Server("again")
+        self.assertEqual(dns.dig("vm.libvirt", "A").data, nss.addresses("vm"))
+
+
 class Configured(Case):
     """A second server, configured."""
 
@@ -400,7 +491,8 @@ class ZEnd(Case):
         self.assertEqual(world.server.stop(), 0, world.server.log())
 
 
-ORDER = (StaticNames, DhcpNames, Networks, Reverse, Negatives, Guests, Configured, Endings, ZEnd)
+ORDER = (StaticNames, DhcpNames, Networks, Reverse, Negatives, Guests, NssModules, Configured, Endings,
+         WithoutServer, ZEnd)
 
 
 def load_tests(loader, _tests, _pattern):

@@ -68,6 +68,18 @@ def within(seconds, condition, pause=0.002):
         time.sleep(pause)
 
 
+def with_own_mounts(script):
+    """What to put before a command so that the shell commands `script` run first, and neither they
+    nor the command change what others have mounted."""
+    unshare = ["unshare", "--mount", "--propagation", "unchanged"]
+    if os.geteuid() != 0:
+        unshare += ["--user", "--map-root-user"]
+    # Not left to unshare(1), which insists: in a chroot the root directory need not be a mount
+    # point, and what is none cannot be made private.
+    script = f'mount --make-rprivate / 2>/dev/null; {script} && exec "$@"'
+    return (*unshare, "sh", "-c", script, "sh")
+
+
 class Manager:
     """A service manager's end of NOTIFY_SOCKET."""
 
@@ -709,15 +721,10 @@ class IndexTest(ServeTest):
     def test_full_directory_does_not_stop_dns(self):
         tiny = os.path.join(self.scratch, "run")
         os.mkdir(tiny)
-        # In a chroot the root directory need not be a mount point, which then cannot be private.
-        script = ("mount --make-rprivate / 2>/dev/null; "
-                  f"mount -t tmpfs -o size=24k,mode=755 none {tiny} && "
-                  f"head -c 24576 /dev/zero > {tiny}/filler && exec \"$@\"")
-        unshare = ["unshare", "--mount", "--propagation", "unchanged"]
-        if os.geteuid() != 0:
-            unshare += ["--user", "--map-root-user"]
+        script = (f"mount -t tmpfs -o size=24k,mode=755 none {tiny} && "
+                  f"head -c 24576 /dev/zero > {tiny}/filler")
         self.publish([lease("alpha", "192.168.122.1")])
-        self.start(prefix=(*unshare, "sh", "-c", script, "sh"))
+        self.start(prefix=with_own_mounts(script))
         self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
         self.assert_logged(
             f"index '{self.index}': cannot be published: No space left on device; DNS is served")
@@ -755,9 +762,7 @@ class PrivilegeTest(ServeTest):
         shutil.copy("/etc/passwd", passwd)
         with open(passwd, "a", encoding="utf-8") as file:
             file.write(f"leasedns:x:{self.UID}:{self.UID}::/nonexistent:/usr/sbin/nologin\n")
-        script = f'mount --bind {passwd} /etc/passwd && exec "$@"'
-        self.spawn(prefix=("unshare", "--mount", "--propagation", "private",
-                           "sh", "-c", script, "sh"),
+        self.spawn(prefix=with_own_mounts(f"mount --bind {passwd} /etc/passwd"),
                    env={"NOTIFY_SOCKET": None, "INVOCATION_ID": None})
         self.assert_logged("serving libvirt")
 

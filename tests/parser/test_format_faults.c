@@ -132,7 +132,8 @@ static void test_no_memory_is_told_and_loses_nothing(void **state)
 		"{\"ip-address\":\"10.0.0.2\",\"hostname\":\"a name that is longer than any "
 		"buffer that json-c may have of its own \\u00fc\",\"x\":[1,{\"y\":2.5}]}]");
 	parse_with_ever_more_memory(&format_libvirt_macs,
-		"[{\"domain\":\"a\",\"macs\":[\"52:54:00:00:00:01\",\"52:54:00:00:00:02\"]}]");
+		"[{\"domain\":\"\\u00e4\",\"macs\":[\"52:54:00:00:00:01\","
+		"\"52:54:00:00:00:02\"]}]");
 }
 
 /** What json-c takes for `{"domain":"a","x":[item,item,...]}` must not pass what was probed for. */
@@ -172,13 +173,14 @@ static void test_greediest_elements_take_less_than_was_probed_for(void **state)
 	}
 }
 
-static void test_plain_leases_and_lines_need_no_memory(void **state)
+static void test_plain_entries_and_lines_need_no_memory(void **state)
 {
 	static const struct {
 		const struct format *format;
 		const char *text;
 	} rows[] = {
 		{&format_libvirt_status, "[{\"ip-address\":\"10.0.0.1\",\"hostname\":\"abc\"}]"},
+		{&format_libvirt_macs, "[{\"domain\":\"abc\",\"macs\":[\"52:54:00:00:00:01\"]}]"},
 		{&format_libvirt_hostsfile, "52:54:00:00:00:01,10.0.0.1,abc"},
 		{&format_libvirt_addnhosts, "10.0.0.1 abc"},
 	};
@@ -205,7 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_memory_is_told_and_loses_nothing),
 		cmocka_unit_test(test_greediest_elements_take_less_than_was_probed_for),
-		cmocka_unit_test(test_plain_leases_and_lines_need_no_memory),
+		cmocka_unit_test(test_plain_entries_and_lines_need_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

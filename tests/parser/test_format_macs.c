@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "parser/format_macs_internal.h"
+#include "parser/json_slices.h"
 #include "tests/parser/records.h"
 
 #define BYTES(text)                                       \
@@ -135,6 +137,158 @@ static void test_oversized_guest_costs_only_itself(void **state)
 	free(text);
 }
 
+/** Always the same numbers. */
+static uint32_t random_below(uint32_t end)
+{
+	static uint64_t seed = 1;
+
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((seed >> 33) % end);
+}
+
+static const char *const keys[] = {"domain", "macs", "x", "doma", "domain2", "", "mac\\u0073"};
+static const char *const values[] = {"\"a\"", "\"DB Server\"", "[]", "[ ]", "[\"2:0:0:0:0:1\"]",
+	"[\"2:0:0:0:0:1\" , \"2:0:0:0:0:2\"]", "[\"x\",\"2:0:0:0:0:1\"]", "[\"x\"]", "[1]", "[[]]",
+	"[\"2:0:0:0:0:1\",]", "[,]", "{}", "null", "7", "-1", "1.5", "01", "\"\"", "\"b\xc3\xbc\"",
+	"\"a\\u0000b\"", "[\"2:0:0:0:0:\\u0031\"]", "true"};
+static const char *const spaces[] = {"", "", "", " ", "\n", "\t", " \r\n "};
+
+#define ANY(array) ((array)[random_below(COUNT(array))])
+
+/** An element that is often sound; every third time some of its octets are others. */
+static size_t write_element(char *text, size_t size)
+{
+	FILE *out = fmemopen(text, size, "w");
+	uint32_t pairs = random_below(4);
+	size_t len;
+
+	assert_non_null(out);
+	fprintf(out, "{%s", ANY(spaces));
+	for (uint32_t i = 0; i < pairs; i++) {
+		/* Mostly what libvirt writes. */
+		bool usual = random_below(3) > 0;
+
+		fprintf(out, "%s\"%s\"%s:%s%s%s", i ? "," : "", usual ? keys[i % 2] : ANY(keys),
+			ANY(spaces), ANY(spaces),
+			usual ? values[i % 2 ? 2 + random_below(6) : random_below(2)] : ANY(values),
+			ANY(spaces));
+	}
+	fprintf(out, "}");
+	len = (size_t)ftell(out);
+	fclose(out);
+	for (uint32_t n = random_below(3) ? 0 : 1 + random_below(2); n > 0; n--)
+		text[1 + random_below((uint32_t)len - 1)] =
+			"{}[]\",:\\ 0a\x01\xff"[random_below(13)];
+	return len;
+}
+
+/** The same guest reads the same through json-c: a key behind the others, of a value that the quick
+ *  reader does not know, leads there. */
+static void test_quick_reader_and_json_c_never_disagree(void **state)
+{
+	static struct records by_plain;
+	static struct records by_json;
+	size_t plain = 0;
+	size_t other = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 60000; i++) {
+		char element[512];
+		char text[600];
+		size_t len = write_element(element, sizeof(element));
+		struct macs_entry entry;
+		int text_len;
+
+		if (!format_macs_read_plain(
+			    (struct bytes){(const uint8_t *)element, len}, &entry)) {
+			other++;
+			continue;
+		}
+		plain++;
+		text_len = snprintf(text, sizeof(text), "[%.*s]", (int)len, element);
+		records_parse(&by_plain, &format_libvirt_macs,
+			(struct bytes){(const uint8_t *)text, (size_t)text_len});
+		text_len =
+			snprintf(text, sizeof(text), "[%.*s,\"zzz\":null}]", (int)len - 1, element);
+		records_parse(&by_json, &format_libvirt_macs,
+			(struct bytes){(const uint8_t *)text, (size_t)text_len});
+		assert_int_equal(by_plain.status, PARSER_OK);
+		assert_int_equal(by_json.status, PARSER_OK);
+		if (by_plain.report.skipped != by_json.report.skipped ||
+			by_plain.report.defect != by_json.report.defect)
+			fail_msg("%.*s", (int)len, element);
+		assert_int_equal(by_plain.count, by_json.count);
+		for (size_t j = 0; j < by_plain.count; j++)
+			assert_string_equal(by_plain.lines[j], by_json.lines[j]);
+	}
+	assert_true(plain > 10000);
+	assert_true(other > 10000);
+}
+
+static void test_quick_reader_leaves_what_is_not_plain_to_json_c(void **state)
+{
+	static const struct {
+		const char *element;
+		bool is_plain;
+	} rows[] = {
+		{"{\"domain\":\"a\",\"macs\":[\"2:0:0:0:0:1\",\"2:0:0:0:0:2\"]}", true},
+		{" {\"domain\":\"a\"}", false},
+		{"{\"macs\":[],\"domain\":\"a\",\"x\":7}", true},
+		{"{\"domain\":\"a\",\"domain\":\"b\"}", false},
+		{"{\"domain\":\"a\",\"macs\":[],\"macs\":[]}", false},
+		{"{\"domain\":7}", false},
+		{"{\"domain\":\"a\",\"macs\":\"2:0:0:0:0:1\"}", false},
+		{"{\"domain\":\"a\",\"macs\":[7]}", false},
+		{"{\"domain\":\"a\",\"macs\":[\"x\",]}", false},
+		{"{\"domain\":\"a\\n\"}", false},
+		{"{\"domain\":\"b\xc3\xbc\"}", false},
+		{"{}", false},
+		{"{\"domain\":\"a\"}x", false},
+		{"{\"domain\":\"a\"", false},
+		{"{\"domain\":\"a", false},
+		{"{\"domain\"", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t len = strlen(rows[i].element);
+		char *copy = malloc(len + !len); /* Ends where its memory ends. */
+		struct macs_entry entry;
+
+		assert_non_null(copy);
+		memcpy(copy, rows[i].element, len);
+		if (format_macs_read_plain((struct bytes){(const uint8_t *)copy, len}, &entry) !=
+			rows[i].is_plain)
+			fail_msg("%s", rows[i].element);
+		free(copy);
+	}
+}
+
+static void test_libvirts_own_shape_needs_no_json_c(void **state)
+{
+	static const char *const files[] = {"guests/1-two-guests/virbr0.macs",
+		"guests/2-name-with-space/virbr0.macs", "guests/2-name-with-space/virbr1.macs"};
+	size_t elements = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(files); i++) {
+		size_t len;
+		char *text = scratch_read(scratch_path(TESTS_DATA_DIR "/captures", files[i]), &len);
+		struct json_slices slices;
+		struct bytes element;
+		struct macs_entry entry;
+
+		json_slices_init(&slices, (struct bytes){(const uint8_t *)text, len});
+		while (json_slices_next(&slices, &element) == PARSER_OK && element.len > 0) {
+			assert_true(format_macs_read_plain(element, &entry));
+			elements++;
+		}
+		free(text);
+	}
+	assert_true(elements >= 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +296,9 @@ int main(void)
 		cmocka_unit_test(test_guest_yields_a_record_for_each_good_mac),
 		cmocka_unit_test(test_bad_guest_costs_only_itself),
 		cmocka_unit_test(test_oversized_guest_costs_only_itself),
+		cmocka_unit_test(test_quick_reader_and_json_c_never_disagree),
+		cmocka_unit_test(test_quick_reader_leaves_what_is_not_plain_to_json_c),
+		cmocka_unit_test(test_libvirts_own_shape_needs_no_json_c),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ static void test_items_come_back_under_their_key_in_order(void **state)
 	char text[16];
 
 	(void)state;
+	grouping_expect(grouping, 100, 7, 3000);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		for (unsigned i = 0; i < KEYS; i++) {
 			unsigned item = round * KEYS + i;

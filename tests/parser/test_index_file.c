@@ -180,7 +180,7 @@ static void test_file_beside_the_working_directory_needs_no_slash(void **state)
 
 	assert_int_equal(chdir(*state), 0);
 	publish_text("index.cdb", "here");
-	assert_int_equal(index_file_open("index.cdb", &fd), PARSER_OK);
+	assert_int_equal(index_file_open("index.cdb", &fd, NULL), PARSER_OK);
 	close(fd);
 	assert_int_equal(fchdir(back), 0);
 	close(back);
@@ -429,7 +429,7 @@ static void assert_open(const char *path, enum parser_status expected, int error
 	int fd = -1;
 
 	errno = ERRNO_MARK;
-	assert_int_equal(index_file_open(path, &fd), expected);
+	assert_int_equal(index_file_open(path, &fd, NULL), expected);
 	assert_int_equal(errno, error ? error : ERRNO_MARK);
 	if (expected != PARSER_OK) {
 		assert_int_equal(fd, -1);
@@ -661,7 +661,7 @@ static void assert_complete(const char *path)
 	static char content[FILL_OCTETS + 1];
 	int fd = -1;
 
-	assert_int_equal(index_file_open(path, &fd), PARSER_OK);
+	assert_int_equal(index_file_open(path, &fd, NULL), PARSER_OK);
 	assert_int_equal(read(fd, content, sizeof(content)), FILL_OCTETS);
 	assert_int_equal(strspn(content, (char[]){content[0], '\0'}), FILL_OCTETS);
 	close(fd);

@@ -156,7 +156,7 @@ static void test_stamps_differ_in_each_field_but_the_time_of_observation(void **
 	}
 }
 
-static void test_racy_is_less_than_two_ticks_after_the_change(void **state)
+static void test_racy_is_less_than_two_ticks_from_the_change(void **state)
 {
 	const struct {
 		enum source_state state;
@@ -167,7 +167,9 @@ static void test_racy_is_less_than_two_ticks_after_the_change(void **state)
 		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS, true},
 		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS + 9999999, true},
 		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS + 10000000, false},
-		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS - 1, false}, /* in the future */
+		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS - 1, true}, /* stamped by a finer clock */
+		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS - 9999999, true},
+		{SOURCE_FILE, LONG_AGO_NS, LONG_AGO_NS - 10000000, false}, /* in the future */
 		{SOURCE_DIRECTORY, LONG_AGO_NS, LONG_AGO_NS + 1, true},
 		{SOURCE_OTHER, LONG_AGO_NS, LONG_AGO_NS + 1, false},
 		{SOURCE_ABSENT, 0, 0, false},
@@ -377,7 +379,7 @@ int main(void)
 			test_stamp_leaves_out_what_says_nothing, setup, teardown),
 		cmocka_unit_test(test_times_beyond_64_bits_stop_at_the_end),
 		cmocka_unit_test(test_stamps_differ_in_each_field_but_the_time_of_observation),
-		cmocka_unit_test(test_racy_is_less_than_two_ticks_after_the_change),
+		cmocka_unit_test(test_racy_is_less_than_two_ticks_from_the_change),
 		cmocka_unit_test_setup_teardown(test_untouched_source_is_the_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_every_change_of_a_file_is_seen, setup, teardown),

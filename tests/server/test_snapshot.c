@@ -291,7 +291,7 @@ static void test_published_index_is_found_by_its_readers(void **state)
 	world_load(&world, "");
 	world_publish_lease(&world);
 	assert_int_equal(snapshot_publish(&world.conf, world.store, &nobody, &fd), PARSER_OK);
-	assert_int_equal(index_file_open(world.conf.conf.index_file, &reader), PARSER_OK);
+	assert_int_equal(index_file_open(world.conf.conf.index_file, &reader, NULL), PARSER_OK);
 	assert_int_equal(fstat(fd, &published), 0);
 	assert_int_equal(fstat(reader, &found), 0);
 	assert_int_equal(published.st_ino, found.st_ino);

@@ -15,6 +15,7 @@ PACKAGES = {
     "iptables": "iptables",
     "libvirtd": "libvirt-daemon-system",
     "qemu-system-x86_64": "qemu-system-x86",
+    "strace": "strace",
     "udhcpc": "udhcpc",
     "virsh": "libvirt-clients",
 }

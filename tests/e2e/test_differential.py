@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Asks leasedns and a Knot DNS that serves the same names, and compares what they say.
 
-    differential.py [LEASEDNS]        or the program in $LEASEDNS
+    test_differential.py [LEASEDNS]        or the program in $LEASEDNS
 
 Writes a lease directory, starts `leasedns serve` on it and knotd with the zone that must follow
 from it, both on ports of 127.0.0.1, and asks both the same questions: names that exist, that do

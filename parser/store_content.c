@@ -1,0 +1,100 @@
+#include "store_content.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *store_grown(void *block, size_t *cap, size_t needed, size_t octets)
+{
+	size_t larger = *cap ? *cap : 16;
+	void *moved;
+
+	if (needed <= *cap)
+		return block;
+	while (larger < needed)
+		larger *= 2; /* Files are capped, so this cannot overflow. */
+	moved = realloc(block, larger * octets);
+	if (moved)
+		*cap = larger;
+	return moved;
+}
+
+void content_done(struct content *content)
+{
+	free(content->records);
+	free(content->text);
+	*content = (struct content){0};
+}
+
+/* Appends bytes to the text; there is room for them. */
+static void content_append(struct content *content, struct bytes bytes)
+{
+	if (bytes.len)
+		memcpy(content->text + content->text_len, bytes.ptr, bytes.len);
+	content->text_len += bytes.len;
+}
+
+bool content_add(void *ctx, const struct record *record)
+{
+	struct content *content = ctx;
+	size_t octets = record->name.len + record->duid.len;
+	struct record *records = store_grown(
+		content->records, &content->cap, content->count + 1, sizeof(*content->records));
+	uint8_t *text;
+
+	content->no_memory = true;
+	if (!records)
+		return false;
+	content->records = records;
+	/* At least one octet, so that there is a block to point into. */
+	text = store_grown(content->text, &content->text_cap, content->text_len + octets + 1, 1);
+	if (!text)
+		return false;
+	content->text = text;
+	content->no_memory = false;
+	content->records[content->count++] = *record;
+	content_append(content, record->name);
+	content_append(content, record->duid);
+	return true;
+}
+
+void content_finish(struct content *content)
+{
+	const uint8_t *at;
+	void *smaller;
+
+	if (content->count == 0)
+		return;
+	smaller = realloc(content->records, content->count * sizeof(*content->records));
+	if (smaller)
+		content->records = smaller;
+	smaller = realloc(content->text, content->text_len + 1);
+	if (smaller)
+		content->text = smaller;
+	at = content->text;
+	for (size_t i = 0; i < content->count; i++) {
+		struct record *record = &content->records[i];
+
+		record->name.ptr = at;
+		record->duid.ptr = at + record->name.len;
+		at += record->name.len + record->duid.len;
+	}
+}
+
+/* libvirt writes about 190 octets for a lease, with a name of ten. */
+#define LEASE_OCTETS      176
+#define LEASE_TEXT_OCTETS 16
+
+void content_reserve(struct content *content, size_t file_octets)
+{
+	size_t leases = file_octets / LEASE_OCTETS + 1;
+	void *records =
+		store_grown(content->records, &content->cap, leases, sizeof(*content->records));
+	void *text;
+
+	if (!records)
+		return;
+	content->records = records;
+	text = store_grown(content->text, &content->text_cap, leases * LEASE_TEXT_OCTETS, 1);
+	if (text)
+		content->text = text;
+}

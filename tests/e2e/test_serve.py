@@ -139,8 +139,8 @@ class ServeTest(unittest.TestCase):
             file.write(
                 f"[server]\nlisten = {listen or f'127.0.0.1:{self.port}'}\n"
                 f"[leases]\nlibvirt = {leases or self.leases}\n"
-                f"[index]\nfile = {self.index}\n"
-                f"[forward]\nupstream = {upstream}\n{more}"
+                f"[index]\nfile = {self.index}\n{more}\n"
+                f"[forward]\nupstream = {upstream}\n"
             )
         os.rename(self.conf + ".aside", self.conf)
 

@@ -606,6 +606,7 @@ void forward_stop(struct forward *forward)
 	}
 	resolv_conf_stop(forward->resolv_conf);
 	prober_stop(forward->prober);
+	forward_udp_stop(forward);
 	forward->is_stopped = true;
 	forward_free_if_unused(forward);
 }
@@ -646,11 +647,14 @@ int forward_start(uv_loop_t *loop, const struct conf *conf, const struct forward
 	if (!forward)
 		return UV_ENOMEM;
 	forward->loop = loop;
+	forward->udp_epoll = -1;
 	forward->settings = *settings;
 	forward->settings.sockets_max = sockets_limit(settings->sockets_max);
 	random_take(&forward->random, &forward->share_key, sizeof(forward->share_key));
 	if (forward_copy_own(forward) == 0)
 		rc = prober_start(loop, &forward->random, &forward->prober);
+	if (rc == 0)
+		rc = forward_udp_start(forward);
 	if (rc == 0)
 		rc = forward_configure(forward, conf);
 	if (rc < 0) {

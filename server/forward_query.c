@@ -21,16 +21,6 @@ static struct upstream_server *attempt_server(const struct forward_attempt *atte
 
 /* Attempts ---------------------------------------------------------------------------------- */
 
-void forward_attempt_closed(struct forward_attempt *attempt)
-{
-	struct forward *forward = attempt->forward;
-
-	free(attempt->received);
-	free(attempt);
-	forward->handles_open--;
-	forward_free_if_unused(forward);
-}
-
 static void attempt_close(struct forward_attempt *attempt)
 {
 	struct forward_attempt **place = &attempt->query->attempts;

@@ -80,11 +80,7 @@ struct forward_attempt {
 	size_t query_octets;
 	uint8_t octets[2 + MESSAGE_QUERY_OCTETS_MAX]; /**< The message behind TCP's length. */
 	int fd;                                       /**< Of UDP. */
-	union {
-		uv_handle_t any;
-		uv_poll_t poll;
-		uv_tcp_t tcp;
-	} handle;
+	uv_tcp_t tcp;
 	uv_connect_t connect;
 	uv_write_t write;
 	uint8_t *received; /**< Over TCP: length and message, as far as they are there. */
@@ -134,7 +130,11 @@ struct forward {
 	uint16_t shares[FORWARD_SHARE_PLACES];
 	struct siphash_key share_key;
 	struct forward_stats stats;
-	size_t handles_open; /**< Of queries and attempts. */
+	uv_poll_t udp_poll;                 /**< Of `udp_epoll`. */
+	int udp_epoll;                      /**< All sockets of attempts over UDP; -1: none. */
+	bool is_taking;                     /**< Events of `udp_epoll` are being worked off. */
+	struct forward_attempt *udp_closed; /**< To be freed behind them. */
+	size_t handles_open;                /**< Of queries, attempts over TCP and `udp_poll`. */
 	bool is_stopped;
 	uint8_t received[ANSWER_TCP_OCTETS_MAX]; /**< Used within one callback only. */
 	uint8_t reply[ANSWER_TCP_OCTETS_MAX];    /**< Likewise. */
@@ -165,15 +165,17 @@ void forward_query_take(
 /** It could not be sent, was refused, or the connection ended. */
 void forward_query_attempt_failed(struct forward_query *query, struct forward_attempt *attempt);
 
+/** Before the first and after the last attempt. @return 0 or a negative libuv error. */
+int forward_udp_start(struct forward *forward);
+void forward_udp_stop(struct forward *forward);
 /** Opens the socket and sends. @return 0 or a negative libuv error; then the attempt is as before.
  */
 int forward_udp_send(struct forward_attempt *attempt);
-/** Connects; sends when connected. @return 0 or a negative libuv error. */
+/** Connects; sends when connected. The attempt is to be closed also if that fails.
+ *  @return 0 or a negative libuv error. */
 int forward_tcp_send(struct forward_attempt *attempt);
 /** Gives the attempt up: its descriptor is free at once, its memory later. */
 void forward_udp_close(struct forward_attempt *attempt);
 void forward_tcp_close(struct forward_attempt *attempt);
-/** From an attempt's close callback. */
-void forward_attempt_closed(struct forward_attempt *attempt);
 
 #endif

@@ -10,13 +10,17 @@
 static void tcp_on_closed(uv_handle_t *handle)
 {
 	struct forward_attempt *attempt = handle->data;
+	struct forward *forward = attempt->forward;
 
-	forward_attempt_closed(attempt);
+	free(attempt->received);
+	free(attempt);
+	forward->handles_open--;
+	forward_free_if_unused(forward);
 }
 
 void forward_tcp_close(struct forward_attempt *attempt)
 {
-	uv_close(&attempt->handle.any, tcp_on_closed);
+	uv_close((uv_handle_t *)&attempt->tcp, tcp_on_closed);
 }
 
 /* Octets that are wanted: the prefix, and once it is there, all that it tells. */
@@ -78,7 +82,7 @@ static void tcp_on_written(uv_write_t *write, int status)
 static void tcp_on_connected(uv_connect_t *connect, int status)
 {
 	struct forward_attempt *attempt = connect->data;
-	uv_stream_t *stream = (uv_stream_t *)&attempt->handle.tcp;
+	uv_stream_t *stream = (uv_stream_t *)&attempt->tcp;
 	uv_buf_t buffer = uv_buf_init(
 		(char *)attempt->octets, (unsigned)(PREFIX_OCTETS + attempt->query_octets));
 
@@ -98,19 +102,19 @@ int forward_tcp_send(struct forward_attempt *attempt)
 	struct forward *forward = attempt->query->forward;
 	const struct upstream_server *server = &attempt->query->list->servers[attempt->server];
 	struct sockaddr_storage address;
-	int rc = uv_tcp_init(forward->loop, &attempt->handle.tcp);
+	int rc = uv_tcp_init(forward->loop, &attempt->tcp);
 
 	if (rc < 0)
 		return rc;
 	upstream_sockaddr(&server->endpoint, &address);
 	dns_write_u16(attempt->octets, (uint16_t)attempt->query_octets);
-	attempt->handle.tcp.data = attempt;
+	attempt->tcp.data = attempt;
 	attempt->connect.data = attempt;
 	forward->handles_open++;
 	forward->stats.sockets++;
 	forward->stats.attempts_tcp++;
-	rc = uv_tcp_connect(&attempt->connect, &attempt->handle.tcp,
-		(const struct sockaddr *)&address, tcp_on_connected);
+	rc = uv_tcp_connect(&attempt->connect, &attempt->tcp, (const struct sockaddr *)&address,
+		tcp_on_connected);
 	/* From here on the handle is the loop's: an error is told as that of the connection is. */
 	return rc;
 }

@@ -39,7 +39,7 @@ class Server:
         with Asker(self._zone, "SOA", *self._address) as asker:
             try:
                 return asker.ask()
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, TimeoutError):
                 return None
 
     def log(self):

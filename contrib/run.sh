@@ -128,6 +128,9 @@ nss_show() {
 nss_inside() {
 	local scratch=$1 leases=$2
 	shift 2
+	# Nothing that is mounted here shows outside. Only a chroot's root may be no mount point: then who
+	# made it saw to that.
+	mount --make-rprivate / 2>/dev/null || :
 	mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
 	[ "$leases" = own ] || nss_mount_sample "$scratch"
 	mount -t tmpfs -o mode=755 tmpfs /run
@@ -169,7 +172,7 @@ nss_main() {
 		sample_leases "$SCRATCH/leases"
 	fi
 	[ "$(id -u)" = 0 ] || as=(--map-root-user)
-	unshare "${as[@]}" --mount --propagation private "$0" --nss-inside "$SCRATCH" "$leases" "$@"
+	unshare "${as[@]}" --mount --propagation unchanged "$0" --nss-inside "$SCRATCH" "$leases" "$@"
 }
 
 main() {

@@ -181,6 +181,17 @@ enum parser_status build_value_names(
 
 /* build_write.c */
 
+/** How many sources build_list_sources() lists. */
+size_t build_count_sources(const struct build *build);
+
+/** The sources in the order in which they are compared later: the configuration, then each
+ *  directory before its files. Freed by build_free_sources(), also after a failure. */
+enum parser_status build_list_sources(
+	const struct build *build, struct index_source *sources, size_t *out_count);
+
+/** Frees the paths of files among the sources, and the array. */
+void build_free_sources(const struct build *build, struct index_source *sources, size_t count);
+
 /** Writes all that was gathered to `fd`. */
 enum parser_status build_write(struct build *build, int fd);
 

@@ -93,7 +93,7 @@ static enum parser_status build_write_reverse(struct build_writer *writer)
 	return rc;
 }
 
-static size_t build_count_sources(const struct build *build)
+size_t build_count_sources(const struct build *build)
 {
 	size_t count = build->options->source_count + build->directory_count;
 
@@ -117,9 +117,7 @@ static char *build_join_path(const char *directory, const char *file)
 	return path;
 }
 
-/* The sources in the order in which they are compared later: the configuration, then each
- * directory before its files. Paths of files are made here. */
-static enum parser_status build_list_sources(
+enum parser_status build_list_sources(
 	const struct build *build, struct index_source *sources, size_t *out_count)
 {
 	size_t count = build->options->source_count;
@@ -143,9 +141,7 @@ static enum parser_status build_list_sources(
 	return PARSER_OK;
 }
 
-/* Frees the paths of files among the sources. */
-static void build_free_sources(
-	const struct build *build, struct index_source *sources, size_t count)
+void build_free_sources(const struct build *build, struct index_source *sources, size_t count)
 {
 	size_t position = build->options->source_count;
 

@@ -1,5 +1,7 @@
 #include "format.h"
 
+#include <json-c/json_tokener.h>
+
 #include "format_internal.h"
 
 static const struct format *const formats[] = {
@@ -151,6 +153,23 @@ bool format_run_element(
 		return false;
 	}
 	return out_element->len > 0;
+}
+
+enum parser_status format_parse_elements(struct format_text *text, format_element parse,
+	record_sink sink, void *ctx, struct format_report *out_report)
+{
+	struct format_run run = {.text = text, .sink = sink, .ctx = ctx};
+	struct json_tokener *tokener = NULL;
+	struct json_slices slices;
+	struct bytes element;
+
+	json_slices_init(&slices, text->bytes);
+	while (format_run_element(&run, &slices, &element) && parse(&run, &tokener, element))
+		;
+	if (tokener)
+		json_tokener_free(tokener);
+	*out_report = run.report;
+	return run.status;
 }
 
 bool format_run_line(struct format_run *run, struct bytes *out_line)

@@ -28,6 +28,15 @@ bool format_run_skip(struct format_run *run, enum format_defect defect, const ui
 bool format_run_element(
 	struct format_run *run, struct json_slices *slices, struct bytes *out_element);
 
+/** Parses one element of a JSON array. False if the parse ends here.
+ *  @param tokener as json_slices_build() takes it: made for the first element that needs it. */
+typedef bool (*format_element)(
+	struct format_run *run, struct json_tokener **tokener, struct bytes element);
+
+/** A file that is a JSON array: hands all its elements to `parse`. As format.parse. */
+enum parser_status format_parse_elements(struct format_text *text, format_element parse,
+	record_sink sink, void *ctx, struct format_report *out_report);
+
 /** Takes the next line, without its LF or CR LF. False at the end of the text, and if the line is
  * too long for a piece of it (`run->status`). */
 bool format_run_line(struct format_run *run, struct bytes *out_line);

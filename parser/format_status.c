@@ -191,19 +191,7 @@ static bool parse_element(
 static enum parser_status parse_status(
 	struct format_text *text, record_sink sink, void *ctx, struct format_report *out_report)
 {
-	struct format_run run = {.text = text, .sink = sink, .ctx = ctx};
-	struct json_tokener *tokener = NULL; /* Made for the first entry that needs it. */
-	struct json_slices slices;
-	struct bytes element;
-
-	json_slices_init(&slices, text->bytes);
-	while (format_run_element(&run, &slices, &element) &&
-		parse_element(&run, &tokener, element))
-		;
-	if (tokener)
-		json_tokener_free(tokener);
-	*out_report = run.report;
-	return run.status;
+	return format_parse_elements(text, parse_element, sink, ctx, out_report);
 }
 
 const struct format format_libvirt_status = {

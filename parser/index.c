@@ -319,21 +319,16 @@ enum parser_status index_name_next(const struct index_value *value, uint32_t *of
 	return PARSER_OK;
 }
 
-/* The first hash table stands right behind the last record. */
+/* tinycdb writes the hash tables in order, right behind the last record. */
 static enum parser_status index_records_end(const struct index *index, uint32_t *out_end)
 {
-	const uint8_t *header = index_bytes(index, 0, CDB_HEADER_OCTETS, NULL);
-	uint32_t end = index->size;
+	const uint8_t *header = index_bytes(index, 0, CDB_SLOT_OCTETS, NULL);
 
 	if (!header)
 		return PARSER_E_IO;
-	for (unsigned i = 0; i < 256; i++) {
-		uint32_t table = get_u32(header + i * 8);
-
-		if (table < end)
-			end = table;
-	}
-	*out_end = end;
+	if (get_u32(header) > index->size)
+		return PARSER_E_CORRUPT;
+	*out_end = get_u32(header);
 	return PARSER_OK;
 }
 

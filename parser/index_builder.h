@@ -55,4 +55,13 @@ typedef void (*index_event_sink)(void *ctx, const struct index_event *event);
 enum parser_status index_build(const struct store *store, const struct index_options *options,
 	int fd, index_event_sink sink, void *ctx);
 
+/** Writes a copy of an index with the stamps that the store has now: for when nothing but those
+ *  changed since it was built (store_generation()), under the same configuration.
+ *  @param old_fd the index; not changed.
+ *  @param fd as for index_build().
+ *  @return PARSER_OK; PARSER_E_CORRUPT if it was built from other sources; PARSER_E_NO_MEMORY,
+ *  PARSER_E_IO. */
+enum parser_status index_restamp(
+	int old_fd, const struct store *store, const struct index_options *options, int fd);
+
 #endif

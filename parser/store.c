@@ -18,6 +18,7 @@ struct store {
 	struct store_directory *directories;
 	struct condition *conditions; /* One for each directory. */
 	size_t count;
+	uint64_t generation;
 };
 
 /* The files of a directory as it is listed now. Those that the store has already are marked. */
@@ -115,11 +116,27 @@ static void files_drop_unlisted(struct store_file **files, size_t count)
 }
 
 /* Replaces the directory's files by those that are listed; those that vanished are gone. */
-static void directory_take_listing(struct store_directory *directory, struct listing *listing)
+/* Files come and go with whatever they name; one without records, too, names its network. */
+static bool listing_is_new(const struct store_directory *directory, const struct listing *listing)
 {
+	if (directory->file_count != listing->count)
+		return true;
+	for (size_t i = 0; i < listing->count; i++) {
+		if (directory->files[i] != listing->files[i])
+			return true;
+	}
+	return false;
+}
+
+static void directory_take_listing(const struct pass *pass, struct listing *listing)
+{
+	struct store_directory *directory = pass->directory;
+
 	if (listing->count)
 		qsort((void *)listing->files, listing->count, sizeof(struct store_file *),
 			compare_files);
+	if (listing_is_new(directory, listing))
+		++*pass->generation;
 	files_drop_unlisted(directory->files, directory->file_count);
 	directory->files = listing->files;
 	directory->file_count = listing->count;
@@ -167,6 +184,8 @@ static enum parser_status directory_fail(
 	if (error == ENOMEM)
 		return PARSER_E_NO_MEMORY;
 	if (error == ENOENT || error == ENOTDIR) {
+		if (directory->file_count)
+			++*pass->generation;
 		files_drop_unlisted(directory->files, directory->file_count);
 		directory->files = NULL;
 		directory->file_count = 0;
@@ -197,7 +216,7 @@ static enum parser_status directory_read(const struct pass *pass, DIR *stream)
 		errno = error;
 		return status;
 	}
-	directory_take_listing(directory, &listing);
+	directory_take_listing(pass, &listing);
 	for (size_t i = 0; i < directory->file_count; i++) {
 		/* Short memory for one file is no reason to miss the next, smaller one. */
 		if (entry_refresh(pass, entry_of(directory->files[i])) != PARSER_OK)
@@ -309,6 +328,7 @@ enum parser_status store_refresh(struct store *store, store_event_sink sink, voi
 			.ctx = ctx,
 			.directory = &store->directories[i],
 			.condition = &store->conditions[i],
+			.generation = &store->generation,
 			.fd = -1,
 		};
 
@@ -337,4 +357,9 @@ bool store_is_unsettled(const struct store *store)
 		}
 	}
 	return false;
+}
+
+uint64_t store_generation(const struct store *store)
+{
+	return store->generation;
 }

@@ -74,6 +74,10 @@ enum parser_status store_refresh(struct store *store, store_event_sink sink, voi
 /** The directories, in the order given to store_new(). Valid until the next refresh. */
 const struct store_directory *store_directories(const struct store *store, size_t *out_count);
 
+/** Another number after each refresh that changed records or the list of files; the same after one
+ *  that changed stamps alone. */
+uint64_t store_generation(const struct store *store);
+
 /** True if some file or directory was caught in the middle of a change (torn, racy, or
  *  rewritten in place a moment ago): refresh again after 10 ms. */
 bool store_is_unsettled(const struct store *store);

@@ -98,3 +98,23 @@ void content_reserve(struct content *content, size_t file_octets)
 	if (text)
 		content->text = text;
 }
+
+/* Name and DUID are compared with the texts, where they stand one behind the other. */
+static bool record_equal(const struct record *a, const struct record *b)
+{
+	return a->kind == b->kind && a->name.len == b->name.len && a->duid.len == b->duid.len &&
+	       address_compare(&a->address, &b->address) == 0 && a->has_mac == b->has_mac &&
+	       memcmp(a->mac.octets, b->mac.octets, MAC_OCTETS) == 0 &&
+	       a->expires_unix_s == b->expires_unix_s;
+}
+
+bool content_equal(const struct content *a, const struct content *b)
+{
+	if (a->count != b->count || a->text_len != b->text_len)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (!record_equal(&a->records[i], &b->records[i]))
+			return false;
+	}
+	return a->text_len == 0 || memcmp(a->text, b->text, a->text_len) == 0;
+}

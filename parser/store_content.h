@@ -25,6 +25,9 @@ bool content_add(void *ctx, const struct record *record);
 /** Gives back what is too much, and points the records into the text. */
 void content_finish(struct content *content);
 
+/** Do both say the same, record by record? */
+bool content_equal(const struct content *a, const struct content *b);
+
 void content_done(struct content *content);
 
 /** Makes room for `needed` items of `octets` each in a block that holds `*cap` of them.

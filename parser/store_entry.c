@@ -249,6 +249,8 @@ static void entry_succeed(const struct pass *pass, struct entry *entry, const st
 	bool skips = seen->report.skipped > 0 && (seen->report.skipped != entry->skipped ||
 							 seen->report.defect != entry->defect);
 
+	if (!content_equal(&entry->content, &seen->content))
+		++*pass->generation;
 	entry_set_content(entry, seen->content);
 	entry->failure = PARSER_OK;
 	entry->failure_errno = 0;
@@ -301,6 +303,7 @@ static enum parser_status entry_settle(const struct pass *pass, struct entry *en
 	case LOOK_GONE:
 		/* The directory's stamp has moved: it is listed again. */
 		entry_set_content(entry, (struct content){0});
+		++*pass->generation;
 		entry->state = ENTRY_NEW;
 		break;
 	case LOOK_GOOD:

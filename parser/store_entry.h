@@ -40,7 +40,8 @@ struct pass {
 	void *ctx;
 	struct store_directory *directory;
 	struct condition *condition;
-	int fd; /* Of the directory. */
+	uint64_t *generation; /* Moved on by whatever changes names. */
+	int fd;               /* Of the directory. */
 };
 
 static inline struct entry *entry_of(struct store_file *file)

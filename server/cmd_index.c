@@ -143,7 +143,7 @@ static int index_run(const struct snapshot_conf *conf)
 	store = snapshot_store_new(conf);
 	status = store ? snapshot_settle(store, &sinks) : PARSER_E_NO_MEMORY;
 	if (status == PARSER_OK)
-		status = snapshot_publish(conf, store, &sinks, &fd);
+		status = snapshot_publish(conf, store, NULL, &sinks, &fd);
 	cmd_report(&report);
 	if (status == PARSER_OK) {
 		exit_code = index_tell(path, fd, index_clock_ms() - started_ms);

@@ -232,7 +232,7 @@ static enum parser_status names_source_from_store(const struct snapshot_conf *co
 	struct store *store, const struct snapshot_sinks *sinks, const char *doubt,
 	struct names_source *source)
 {
-	enum parser_status status = snapshot_memory(conf, store, sinks, &source->fd);
+	enum parser_status status = snapshot_memory(conf, store, NULL, sinks, &source->fd);
 
 	if (status != PARSER_OK)
 		return status;

@@ -48,6 +48,8 @@ struct rebuild {
 	/* The worker's while `is_running`. */
 	struct snapshot_conf *conf;
 	struct store *store;
+	struct snapshot_last last; /* The last index; belongs to the worker like the store. */
+	size_t last_names;
 	bool must_sweep;
 	struct rebuild_outcome outcome;
 
@@ -124,12 +126,31 @@ static enum parser_status rebuild_write(struct rebuild *rebuild, int *out_fd)
 	if (rebuild->must_sweep)
 		index_file_sweep(rebuild->conf->conf.index_file);
 	rebuild->must_sweep = false;
-	status = snapshot_publish(rebuild->conf, rebuild->store, &sinks, out_fd);
+	status = snapshot_publish(rebuild->conf, rebuild->store, &rebuild->last, &sinks, out_fd);
 	if (status != PARSER_E_IO)
 		return status;
 	/* ENOSPC, EROFS, EACCES, no such directory: names are served all the same. */
 	outcome->publish_error = errno ? errno : EIO;
-	return snapshot_memory(rebuild->conf, rebuild->store, &sinks, out_fd);
+	return snapshot_memory(rebuild->conf, rebuild->store, &rebuild->last, &sinks, out_fd);
+}
+
+/* The next index is a copy of this one if no name has changed by then. */
+static void rebuild_keep_last(struct rebuild *rebuild, int fd)
+{
+	uint64_t generation = store_generation(rebuild->store);
+
+	if (rebuild->last.fd < 0 || rebuild->last.generation != generation)
+		rebuild->last_names = rebuild_count_names(zone_index(rebuild->outcome.zone));
+	if (rebuild->last.fd >= 0)
+		close(rebuild->last.fd);
+	rebuild->last = (struct snapshot_last){fd, generation};
+}
+
+static void rebuild_forget_last(struct rebuild *rebuild)
+{
+	if (rebuild->last.fd >= 0)
+		close(rebuild->last.fd);
+	rebuild->last.fd = -1;
 }
 
 static void rebuild_run(struct rebuild *rebuild)
@@ -146,11 +167,13 @@ static void rebuild_run(struct rebuild *rebuild)
 	if (outcome->status == PARSER_OK)
 		outcome->status = zone_new(fd, &outcome->zone);
 	outcome->system_error = errno;
-	if (fd >= 0)
-		close(fd);
-	if (outcome->status != PARSER_OK)
+	if (outcome->status != PARSER_OK) {
+		if (fd >= 0)
+			close(fd);
 		return;
-	outcome->names = rebuild_count_names(zone_index(outcome->zone));
+	}
+	rebuild_keep_last(rebuild, fd);
+	outcome->names = rebuild->last_names;
 	outcome->is_unsettled = rebuild_is_unsettled(rebuild, zone_meta(outcome->zone));
 }
 
@@ -270,6 +293,7 @@ static void rebuild_free(struct rebuild *rebuild)
 	build_report_done(&rebuild->outcome.report);
 	build_report_done(&rebuild->previous);
 	store_free(rebuild->store);
+	rebuild_forget_last(rebuild);
 	rebuild_conf_free(rebuild->conf);
 	rebuild_conf_free(rebuild->next_conf);
 	free(rebuild);
@@ -303,6 +327,7 @@ static void rebuild_switch_conf(struct rebuild *rebuild)
 		store_free(rebuild->store);
 		rebuild->store = NULL;
 	}
+	rebuild_forget_last(rebuild);
 	rebuild_conf_free(rebuild->conf);
 	rebuild->conf = rebuild->next_conf;
 	rebuild->next_conf = NULL;
@@ -394,6 +419,7 @@ int rebuild_start(uv_loop_t *loop, struct snapshot_conf *conf, rebuild_publish p
 	rebuild->publish = publish;
 	rebuild->ctx = ctx;
 	rebuild->must_sweep = true;
+	rebuild->last.fd = -1;
 	rebuild->wanted_ns = REBUILD_NEVER;
 	rebuild->settle_ms = REBUILD_SETTLE_MS;
 	rebuild->retry_ms = REBUILD_RETRY_MS;

@@ -126,8 +126,8 @@ enum parser_status snapshot_settle(struct store *store, const struct snapshot_si
 	}
 }
 
-enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store, int fd,
-	const struct snapshot_sinks *sinks)
+enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store,
+	const struct snapshot_last *last, int fd, const struct snapshot_sinks *sinks)
 {
 	struct conf_index options;
 	enum parser_status status;
@@ -139,7 +139,11 @@ enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store
 	status = conf_index_init(&options, &conf->conf, conf->path, &conf->stamp);
 	if (status != PARSER_OK)
 		return status;
-	status = index_build(store, &options.options, fd, sinks->index_event, sinks->ctx);
+	status = PARSER_E_CORRUPT;
+	if (last && last->fd >= 0 && last->generation == store_generation(store))
+		status = index_restamp(last->fd, store, &options.options, fd);
+	if (status == PARSER_E_CORRUPT)
+		status = index_build(store, &options.options, fd, sinks->index_event, sinks->ctx);
 	saved_errno = errno;
 	conf_index_done(&options);
 	errno = saved_errno;
@@ -147,7 +151,7 @@ enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store
 }
 
 enum parser_status snapshot_publish(const struct snapshot_conf *conf, struct store *store,
-	const struct snapshot_sinks *sinks, int *out_fd)
+	const struct snapshot_last *last, const struct snapshot_sinks *sinks, int *out_fd)
 {
 	struct index_file file;
 	enum parser_status status;
@@ -156,7 +160,7 @@ enum parser_status snapshot_publish(const struct snapshot_conf *conf, struct sto
 	status = index_file_create(conf->conf.index_file, &file);
 	if (status != PARSER_OK)
 		return status;
-	status = snapshot_build(conf, store, file.fd, sinks);
+	status = snapshot_build(conf, store, last, file.fd, sinks);
 	if (status != PARSER_OK) {
 		saved_errno = errno;
 		index_file_discard(&file);
@@ -167,7 +171,7 @@ enum parser_status snapshot_publish(const struct snapshot_conf *conf, struct sto
 }
 
 enum parser_status snapshot_memory(const struct snapshot_conf *conf, struct store *store,
-	const struct snapshot_sinks *sinks, int *out_fd)
+	const struct snapshot_last *last, const struct snapshot_sinks *sinks, int *out_fd)
 {
 	enum parser_status status;
 	int saved_errno;
@@ -175,7 +179,7 @@ enum parser_status snapshot_memory(const struct snapshot_conf *conf, struct stor
 
 	if (fd < 0)
 		return PARSER_E_IO;
-	status = snapshot_build(conf, store, fd, sinks);
+	status = snapshot_build(conf, store, last, fd, sinks);
 	/* Sealed, its mapping can neither change nor end in SIGBUS. */
 	if (status == PARSER_OK &&
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) <

@@ -37,19 +37,26 @@ struct store *snapshot_store_new(const struct snapshot_conf *conf);
  *  @return as store_refresh(). */
 enum parser_status snapshot_settle(struct store *store, const struct snapshot_sinks *sinks);
 
-/** Refreshes `store` and builds the index of it into `fd` (see index_build()). */
-enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store, int fd,
-	const struct snapshot_sinks *sinks);
+/** An index that was built from the same store under the same configuration. */
+struct snapshot_last {
+	int fd;              /**< -1: none. */
+	uint64_t generation; /**< store_generation() when it was built. */
+};
+
+/** Refreshes `store` and builds the index of it into `fd` (see index_build()).
+ *  @param last copied with new stamps if nothing else has changed; may be NULL. */
+enum parser_status snapshot_build(const struct snapshot_conf *conf, struct store *store,
+	const struct snapshot_last *last, int fd, const struct snapshot_sinks *sinks);
 
 /** Builds and publishes at the configured place.
  *  @param out_fd descriptor of the published inode, the caller's to close.
  *  @return what snapshot_build() or index_file_*() said. */
 enum parser_status snapshot_publish(const struct snapshot_conf *conf, struct store *store,
-	const struct snapshot_sinks *sinks, int *out_fd);
+	const struct snapshot_last *last, const struct snapshot_sinks *sinks, int *out_fd);
 
 /** Builds into memory (memfd), for hosts where the index cannot be published.
  *  @param out_fd the caller's to close. */
 enum parser_status snapshot_memory(const struct snapshot_conf *conf, struct store *store,
-	const struct snapshot_sinks *sinks, int *out_fd);
+	const struct snapshot_last *last, const struct snapshot_sinks *sinks, int *out_fd);
 
 #endif

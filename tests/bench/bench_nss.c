@@ -23,6 +23,7 @@
 
 #include "server/snapshot.h"
 #include "tests/support/many_leases.h"
+#include "tests/support/scratch.h"
 
 #define LEASES_DIR  "/var/lib/libvirt/dnsmasq"
 #define HIDDEN      LEASEDNS_INDEX_FILE ".away"
@@ -220,7 +221,7 @@ static void enter_namespace(void)
 {
 	struct stat st;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 || scratch_own_mounts() < 0)
 		err(1, "a mount namespace (are you root?)");
 	if (mount("tmpfs", stat("/var/lib/libvirt", &st) == 0 ? "/var/lib/libvirt" : "/var/lib",
 		    "tmpfs", 0, "mode=755") < 0 ||
@@ -299,7 +300,7 @@ static void publish_index(void)
 		errx(1, "%s", error.message);
 	store = snapshot_store_new(&conf);
 	if (!store || snapshot_settle(store, &sinks) != PARSER_OK ||
-		snapshot_publish(&conf, store, &sinks, &fd) != PARSER_OK)
+		snapshot_publish(&conf, store, NULL, &sinks, &fd) != PARSER_OK)
 		errx(1, "no index");
 	close(fd);
 	store_free(store);

@@ -1,4 +1,5 @@
 #include "tests/e2e/random_leases.h"
+#include "tests/support/scratch.h"
 
 #include <dirent.h>
 #include <err.h>
@@ -90,7 +91,7 @@ void random_leases_enter(void)
 {
 	/* The host's own name is one that no lease may have. */
 	if (unshare(CLONE_NEWNS | CLONE_NEWUTS) < 0 || sethostname("hypervisor", 10) < 0 ||
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		scratch_own_mounts() < 0)
 		err(1, "namespaces (are you root?)");
 	mount_memory("/etc");
 	mount_memory("/run");

@@ -423,7 +423,7 @@ static void compare_directory(struct world *world)
 		errx(1, "%s", error.message);
 	store = snapshot_store_new(&world->conf);
 	if (!store || snapshot_settle(store, &sinks) != PARSER_OK ||
-		snapshot_publish(&world->conf, store, &sinks, &fd) != PARSER_OK ||
+		snapshot_publish(&world->conf, store, NULL, &sinks, &fd) != PARSER_OK ||
 		zone_new(fd, &world->zone) != PARSER_OK)
 		errx(1, "no index");
 	close(fd);

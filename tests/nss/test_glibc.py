@@ -307,6 +307,9 @@ if __name__ == "__main__":
         sys.exit("this test needs root, for a mount namespace of its own")
     if not os.environ.get("NSS_IN_NAMESPACE"):
         os.environ["NSS_IN_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B",
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c",
+                              # A chroot's root may be no mount point: then who made it sees to that.
+                              "mount --make-rprivate / 2>/dev/null; exec \"$@\"", "sh",
+                              sys.executable, "-B",
                               *sys.argv])
     unittest.main(verbosity=2)

@@ -519,6 +519,62 @@ static void test_the_same_files_give_the_same_octets(void **state)
 	built_index_free(second);
 }
 
+/* The octets of an index, the caller's to free. */
+static uint8_t *index_octets(int fd, size_t *out_len)
+{
+	*out_len = (size_t)lseek(fd, 0, SEEK_END);
+	uint8_t *octets = malloc(*out_len);
+
+	assert_non_null(octets);
+	assert_int_equal(pread(fd, octets, *out_len, 0), *out_len);
+	return octets;
+}
+
+static void test_a_stamped_copy_is_the_index_built_anew(void **state)
+{
+	char *directory = scratch_new();
+	const char *leases = directory;
+	struct store *store = store_new(&leases, 1);
+	int fds[3];
+	uint8_t *octets[3];
+	size_t lens[3];
+	uint64_t generation;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		fds[i] = memfd_create("index", MFD_CLOEXEC);
+	WRITE_LEASES(directory, "virbr0.status", {"192.168.122.2", "52:54:00:00:00:02", "a", NOW},
+		{"192.168.122.3", "52:54:00:00:00:03", "b", NOW});
+	assert_int_equal(store_refresh(store, NULL, NULL), PARSER_OK);
+	generation = store_generation(store);
+	assert_int_equal(index_build(store, &built_index_options, fds[0], NULL, NULL), PARSER_OK);
+	/* The same content in a new file, and a file of no format: other stamps, the same names. */
+	WRITE_LEASES(directory, "virbr0.status", {"192.168.122.2", "52:54:00:00:00:02", "a", NOW},
+		{"192.168.122.3", "52:54:00:00:00:03", "b", NOW});
+	scratch_publish(directory, "foreign.conf", "x");
+	assert_int_equal(store_refresh(store, NULL, NULL), PARSER_OK);
+	assert_int_equal(store_generation(store), generation);
+	assert_int_equal(index_restamp(fds[0], store, &built_index_options, fds[1]), PARSER_OK);
+	assert_int_equal(index_build(store, &built_index_options, fds[2], NULL, NULL), PARSER_OK);
+	for (size_t i = 0; i < 3; i++)
+		octets[i] = index_octets(fds[i], &lens[i]);
+	assert_int_equal(lens[1], lens[2]);
+	assert_memory_equal(octets[1], octets[2], lens[2]);
+	assert_memory_not_equal(octets[0], octets[2], lens[2]);
+	/* Another list of files does not fit. */
+	scratch_publish(directory, "virbr1.status", "");
+	assert_int_equal(store_refresh(store, NULL, NULL), PARSER_OK);
+	assert_int_not_equal(store_generation(store), generation);
+	assert_int_equal(
+		index_restamp(fds[1], store, &built_index_options, fds[0]), PARSER_E_CORRUPT);
+	for (size_t i = 0; i < 3; i++) {
+		free(octets[i]);
+		close(fds[i]);
+	}
+	store_free(store);
+	scratch_free(directory);
+}
+
 static void test_a_full_disk_is_an_error(void **state)
 {
 	const char *directory = TESTS_DATA_DIR "/captures/leases-v4";
@@ -552,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_meta_data_comes_back),
 		cmocka_unit_test(test_an_absent_directory_gives_an_index_without_names),
 		cmocka_unit_test(test_the_same_files_give_the_same_octets),
+		cmocka_unit_test(test_a_stamped_copy_is_the_index_built_anew),
 		cmocka_unit_test(test_a_full_disk_is_an_error),
 	};
 

@@ -611,7 +611,7 @@ static void test_full_file_system_keeps_the_old_file(void **state)
 
 	if (child == 0) {
 		if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0 ||
-			mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			scratch_own_mounts() < 0 ||
 			mount("tmpfs", directory, "tmpfs", 0, "mode=0755,nr_blocks=2,nr_inodes=4") <
 				0)
 			_exit(77);

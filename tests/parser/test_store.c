@@ -527,6 +527,50 @@ static void test_vanished_file_loses_its_records(void **state)
 	assert_names(fixture, "y.status", "y,");
 }
 
+/* The names of each step, and whether the generation moves on. */
+static void test_generation_moves_with_names_and_not_with_stamps(void **state)
+{
+	static const struct {
+		const char *file; /* Ends with '-' if it is removed. */
+		const char *names;
+		bool moves;
+	} steps[] = {
+		{"a.status", "kl", true},
+		{"a.status", "kl", false},
+		{"foreign", "", false},
+		{"a.status", "km", true},
+		{"a.status", "k", true},
+		{"b.macs", "", true},
+		{"b.macs", "", false},
+		{"b.macs-", "", true},
+		{"foreign-", "", false},
+		{"a.status-", "", true},
+	};
+	struct fixture *fixture = *state;
+	uint64_t generation;
+
+	refresh(fixture);
+	generation = store_generation(fixture->store);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char name[32];
+		size_t len = strlen(steps[i].file);
+
+		snprintf(name, sizeof(name), "%s", steps[i].file);
+		if (name[len - 1] == '-') {
+			name[len - 1] = '\0';
+			assert_int_equal(remove(scratch_path(fixture->directory, name)), 0);
+		} else {
+			publish(fixture, name, steps[i].names);
+		}
+		settle(fixture);
+		if (steps[i].moves)
+			assert_int_not_equal(store_generation(fixture->store), generation);
+		else
+			assert_int_equal(store_generation(fixture->store), generation);
+		generation = store_generation(fixture->store);
+	}
+}
+
 static void test_directory_comes_and_goes(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1210,6 +1254,7 @@ int main(void)
 		TEST(test_corrupt_file_keeps_its_records_and_costs_no_other),
 		TEST(test_bad_records_are_reported_when_their_number_changes),
 		TEST(test_vanished_file_loses_its_records),
+		TEST(test_generation_moves_with_names_and_not_with_stamps),
 		TEST(test_directory_comes_and_goes),
 		TEST(test_file_in_the_place_of_the_directory_is_no_directory),
 		TEST(test_directory_swapped_by_a_link_is_followed),

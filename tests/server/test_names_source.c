@@ -56,7 +56,7 @@ static void world_index(const struct world *world)
 
 	assert_non_null(store);
 	assert_int_equal(snapshot_settle(store, &nobody), PARSER_OK);
-	assert_int_equal(snapshot_publish(&world->conf, store, &nobody, &fd), PARSER_OK);
+	assert_int_equal(snapshot_publish(&world->conf, store, NULL, &nobody, &fd), PARSER_OK);
 	close(fd);
 	store_free(store);
 }

@@ -32,7 +32,7 @@ static struct zone *zone_called(const char *directory, const char *zone_name)
 	assert_int_equal(
 		snapshot_conf_load(scratch_path(directory, "conf"), &conf, &error), CONF_OK);
 	store = snapshot_store_new(&conf);
-	assert_int_equal(snapshot_memory(&conf, store, &nobody, &fd), PARSER_OK);
+	assert_int_equal(snapshot_memory(&conf, store, NULL, &nobody, &fd), PARSER_OK);
 	assert_int_equal(zone_new(fd, &zone), PARSER_OK);
 	close(fd);
 	store_free(store);

@@ -94,7 +94,8 @@ static int build_in_memory(const struct world *world)
 {
 	int fd = -1;
 
-	assert_int_equal(snapshot_memory(&world->conf, world->store, &nobody, &fd), PARSER_OK);
+	assert_int_equal(
+		snapshot_memory(&world->conf, world->store, NULL, &nobody, &fd), PARSER_OK);
 	assert_true(fd >= 0);
 	return fd;
 }
@@ -290,7 +291,7 @@ static void test_published_index_is_found_by_its_readers(void **state)
 	(void)state;
 	world_load(&world, "");
 	world_publish_lease(&world);
-	assert_int_equal(snapshot_publish(&world.conf, world.store, &nobody, &fd), PARSER_OK);
+	assert_int_equal(snapshot_publish(&world.conf, world.store, NULL, &nobody, &fd), PARSER_OK);
 	assert_int_equal(index_file_open(world.conf.conf.index_file, &reader, NULL), PARSER_OK);
 	assert_int_equal(fstat(fd, &published), 0);
 	assert_int_equal(fstat(reader, &found), 0);
@@ -313,7 +314,8 @@ static void test_missing_index_directory_is_told_by_errno(void **state)
 	free(world.conf.conf.index_file);
 	world.conf.conf.index_file = index_file;
 	errno = 0;
-	assert_int_equal(snapshot_publish(&world.conf, world.store, &nobody, &fd), PARSER_E_IO);
+	assert_int_equal(
+		snapshot_publish(&world.conf, world.store, NULL, &nobody, &fd), PARSER_E_IO);
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(fd, -7);
 	world_done(&world);

@@ -408,7 +408,7 @@ static int check_unmount(void)
 	struct fixture fixture = {0};
 
 	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		scratch_own_mounts() < 0)
 		return 77;
 	start_on_directory(&fixture);
 	if (mount("none", scratch_path(fixture.directory, "leases"), "tmpfs", 0, NULL) < 0)

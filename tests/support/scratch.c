@@ -1,11 +1,13 @@
 #include "tests/support/scratch.h"
 
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,4 +87,11 @@ char *scratch_read(const char *path, size_t *out_len)
 	if (out_len)
 		*out_len = len;
 	return content;
+}
+
+int scratch_own_mounts(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL)
+		return 0;
+	return -1;
 }

@@ -23,4 +23,9 @@ void scratch_publish(const char *directory, const char *name, const char *text);
 /** The content of a file, NUL-terminated, the caller's to free; `out_len` may be NULL. */
 char *scratch_read(const char *path, size_t *out_len);
 
+/** In a mount namespace of our own: what is mounted here stays here. A chroot whose root is no
+ * mount point cannot say so itself; there it is up to who made it.
+ *  @return 0, or -1 with errno. */
+int scratch_own_mounts(void);
+
 #endif

@@ -117,6 +117,24 @@ static void sockets_explain(const struct conf_endpoint *endpoint, bool is_tcp, i
 			(unsigned)endpoint->family);
 }
 
+static bool sockets_is_wildcard(const struct conf_endpoint *endpoint)
+{
+	static const uint8_t zero[sizeof(endpoint->octets)];
+
+	return memcmp(endpoint->octets, zero, endpoint->family == 4 ? 4 : sizeof(zero)) == 0;
+}
+
+/* The listener asks for it as well, and says so if it cannot be had. */
+static void sockets_want_destination(int fd, sa_family_t family)
+{
+	int on = 1;
+
+	if (family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+}
+
 /* A bound socket, or -1 with errno. */
 static int sockets_bind(const struct conf_endpoint *endpoint, bool is_tcp)
 {
@@ -135,6 +153,9 @@ static int sockets_bind(const struct conf_endpoint *endpoint, bool is_tcp)
 		goto fail;
 	if (endpoint->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		goto fail;
+	/* A query that comes before the listener is there must tell where it was sent to, too. */
+	if (!is_tcp && sockets_is_wildcard(endpoint))
+		sockets_want_destination(fd, address.ss_family);
 	if (bind(fd, (const struct sockaddr *)&address, len) < 0)
 		goto fail;
 	if (is_tcp && listen(fd, SOCKETS_BACKLOG) < 0)

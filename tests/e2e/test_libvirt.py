@@ -341,8 +341,7 @@ class Reverse(Case):
                 self.assertTrue(dns.dig("-x", address).is_nxdomain)
 
     def test_other_networks_are_not_ours(self):
-        self.assertEqual(dns.dig("-x", "198.41.0.4").rcode, "REFUSED")
-        self.assertTrue(dns.dig("-x", "192.0.2.1").is_nxdomain)  # never asked for
+        self.assertEqual(dns.dig("-x", "192.0.2.1").rcode, "REFUSED")
 
 
 class Negatives(Case):
@@ -474,9 +473,6 @@ listen = 127.0.0.53
 
 [index]
 file = {sandbox.STATE}/configured.cdb
-
-[forward]
-upstream = none
 """, server="127.0.0.53")
         for name in ("vm.libvirt", "vm.default.libvirt", f"vm.{DEFAULT}.libvirt"):
             with self.subTest(name=name):

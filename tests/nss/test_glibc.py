@@ -144,9 +144,10 @@ class Answers(Case):
         self.assertNotEqual(
             client("getaddrinfo=localhost", services="libvirt [UNAVAIL=return] files"),
             ["127.0.0.1"])
-        self.assertIn(
-            client("getaddrinfo-4=localhost",
-                   services="libvirt [NOTFOUND=return TRYAGAIN=return] files"), (["127.0.0.1"],))
+        # Where /etc/hosts says "::1 localhost" as well, glibc tells 127.0.0.1 twice.
+        answer = client("getaddrinfo-4=localhost",
+                        services="libvirt [NOTFOUND=return TRYAGAIN=return] files")
+        self.assertEqual({address for line in answer for address in line.split()}, {"127.0.0.1"})
 
     def test_known_name_without_address_is_not_unknown(self):
         for way in self.both_ways():

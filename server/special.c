@@ -28,1053 +28,124 @@
 /* Not in it: `example` and what is below, which are ordinary names to a resolver (RFC 6761 section
  * 6.5); `internal`, for which no RFC speaks and which hosting providers serve on their resolvers;
  * `ipv4only.arpa`, whose answers belong to the network's resolver (RFC 8880 section 7.1). */
+/* It would break a line after each length: */
+/* clang-format off */
 static const struct special_name special_names[] = {
-	SPECIAL("\4"
-		"test",
-		SPECIAL_ABSENT, "RFC 6761 section 6.2"),
-	SPECIAL("\7"
-		"invalid",
-		SPECIAL_ABSENT, "RFC 6761 section 6.4"),
-	SPECIAL("\5"
-		"local",
-		SPECIAL_ABSENT, "RFC 6762 section 22.1"),
-	SPECIAL("\5"
-		"onion",
-		SPECIAL_ABSENT, "RFC 7686 section 2"),
-	SPECIAL("\3"
-		"alt",
-		SPECIAL_ABSENT, "RFC 9476 section 2"),
-	SPECIAL("\11"
-		"localhost",
-		SPECIAL_LOCALHOST, "RFC 6761 section 6.3"),
-	SPECIAL("\4"
-		"home"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 8375 section 4"),
-	SPECIAL("\10"
-		"resolver"
-		"\4"
-		"arpa",
-		SPECIAL_NODATA, "RFC 9462 section 6.4"),
-	SPECIAL("\2"
-		"10"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"16"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"17"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"18"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"19"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"20"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"21"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"22"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"23"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"24"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"25"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"26"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"27"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"28"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"29"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"30"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\2"
-		"31"
-		"\3"
-		"172"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\3"
-		"168"
-		"\3"
-		"192"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.1"),
-	SPECIAL("\1"
-		"0"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
+	SPECIAL("\004test", SPECIAL_ABSENT, "RFC 6761 section 6.2"),
+	SPECIAL("\007invalid", SPECIAL_ABSENT, "RFC 6761 section 6.4"),
+	SPECIAL("\005local", SPECIAL_ABSENT, "RFC 6762 section 22.1"),
+	SPECIAL("\005onion", SPECIAL_ABSENT, "RFC 7686 section 2"),
+	SPECIAL("\003alt", SPECIAL_ABSENT, "RFC 9476 section 2"),
+	SPECIAL("\011localhost", SPECIAL_LOCALHOST, "RFC 6761 section 6.3"),
+	SPECIAL("\004home\004arpa", SPECIAL_EMPTY, "RFC 8375 section 4"),
+	SPECIAL("\010resolver\004arpa", SPECIAL_NODATA, "RFC 9462 section 6.4"),
+	SPECIAL("\00210\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00216\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00217\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00218\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00219\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00220\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00221\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00222\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00223\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00224\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00225\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00226\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00227\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00228\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00229\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00230\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\00231\003172\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\003168\003192\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.1"),
+	SPECIAL("\0010\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.2"),
+	SPECIAL("\003254\003169\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.2"),
+	SPECIAL("\0012\0010\003192\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.2"),
+	SPECIAL("\003100\00251\003198\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.2"),
+	SPECIAL("\003113\0010\003203\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.2"),
+	SPECIAL("\003255\003255\003255\003255\007in-addr\004arpa",
 		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\3"
-		"254"
-		"\3"
-		"169"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\1"
-		"2"
-		"\1"
-		"0"
-		"\3"
-		"192"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\3"
-		"100"
-		"\2"
-		"51"
-		"\3"
-		"198"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\3"
-		"113"
-		"\1"
-		"0"
-		"\3"
-		"203"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\3"
-		"255"
-		"\3"
-		"255"
-		"\3"
-		"255"
-		"\3"
-		"255"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.2"),
-	SPECIAL("\3"
-		"127"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_LOOPBACK, "RFC 6303 section 4.2"),
-	SPECIAL("\2"
-		"64"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"65"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"66"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"67"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"68"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"69"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"70"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"71"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"72"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"73"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"74"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"75"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"76"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"77"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"78"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"79"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"80"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"81"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"82"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"83"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"84"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"85"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"86"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"87"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"88"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"89"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"90"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"91"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"92"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"93"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"94"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"95"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"96"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"97"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"98"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\2"
-		"99"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"100"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"101"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"102"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"103"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"104"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"105"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"106"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"107"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"108"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"109"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"110"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"111"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"112"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"113"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"114"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"115"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"116"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"117"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"118"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"119"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"120"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"121"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"122"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"123"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"124"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"125"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"126"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\3"
-		"127"
-		"\3"
-		"100"
-		"\7"
-		"in-addr"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 7793 section 4"),
-	SPECIAL("\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
+	SPECIAL("\003127\007in-addr\004arpa", SPECIAL_LOOPBACK, "RFC 6303 section 4.2"),
+	SPECIAL("\00264\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00265\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00266\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00267\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00268\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00269\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00270\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00271\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00272\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00273\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00274\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00275\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00276\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00277\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00278\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00279\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00280\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00281\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00282\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00283\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00284\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00285\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00286\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00287\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00288\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00289\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00290\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00291\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00292\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00293\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00294\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00295\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00296\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00297\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00298\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\00299\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003100\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003101\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003102\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003103\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003104\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003105\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003106\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003107\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003108\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003109\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003110\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003111\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003112\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003113\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003114\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003115\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003116\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003117\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003118\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003119\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003120\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003121\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003122\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003123\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003124\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003125\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003126\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\003127\003100\007in-addr\004arpa", SPECIAL_EMPTY, "RFC 7793 section 4"),
+	SPECIAL("\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010"
+		"\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010"
+		"\0010\0010\003ip6\004arpa",
 		SPECIAL_EMPTY, "RFC 6303 section 4.3"),
-	SPECIAL("\1"
-		"1"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
+	SPECIAL("\0011\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010"
+		"\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010\0010"
+		"\0010\0010\003ip6\004arpa",
 		SPECIAL_LOOPBACK, "RFC 6303 section 4.3"),
-	SPECIAL("\1"
-		"d"
-		"\1"
-		"f"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.4"),
-	SPECIAL("\1"
-		"8"
-		"\1"
-		"e"
-		"\1"
-		"f"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.5"),
-	SPECIAL("\1"
-		"9"
-		"\1"
-		"e"
-		"\1"
-		"f"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.5"),
-	SPECIAL("\1"
-		"a"
-		"\1"
-		"e"
-		"\1"
-		"f"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.5"),
-	SPECIAL("\1"
-		"b"
-		"\1"
-		"e"
-		"\1"
-		"f"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
-		SPECIAL_EMPTY, "RFC 6303 section 4.5"),
-	SPECIAL("\1"
-		"8"
-		"\1"
-		"b"
-		"\1"
-		"d"
-		"\1"
-		"0"
-		"\1"
-		"1"
-		"\1"
-		"0"
-		"\1"
-		"0"
-		"\1"
-		"2"
-		"\3"
-		"ip6"
-		"\4"
-		"arpa",
+	SPECIAL("\001d\001f\003ip6\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.4"),
+	SPECIAL("\0018\001e\001f\003ip6\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.5"),
+	SPECIAL("\0019\001e\001f\003ip6\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.5"),
+	SPECIAL("\001a\001e\001f\003ip6\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.5"),
+	SPECIAL("\001b\001e\001f\003ip6\004arpa", SPECIAL_EMPTY, "RFC 6303 section 4.5"),
+	SPECIAL("\0018\001b\001d\0010\0011\0010\0010\0012\003ip6\004arpa",
 		SPECIAL_EMPTY, "RFC 6303 section 4.6"),
 };
+/* clang-format on */
 
 static bool is_at_or_below(const struct query *query, const struct special_name *special)
 {

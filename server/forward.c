@@ -143,6 +143,21 @@ static void group_set_name(struct forward_group *group, const char *text)
 	group->octets = (uint8_t)(at + 1);
 }
 
+/* And back. The root's dot is left out. */
+static void group_name_text(
+	const struct forward_group *group, char text[static DNS_NAME_OCTETS_MAX])
+{
+	size_t len = group->octets - 2u;
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = (char)group->name[i + 1];
+	text[len] = '\0';
+	for (size_t at = 0; group->name[at]; at += 1u + group->name[at]) {
+		if (at > 0)
+			text[at - 1] = '.';
+	}
+}
+
 static int group_compare(const void *a, const void *b)
 {
 	const struct forward_group *left = a;
@@ -579,6 +594,21 @@ void forward_take(
 const struct forward_stats *forward_stats(const struct forward *forward)
 {
 	return &forward->stats;
+}
+
+void forward_each_server(const struct forward *forward,
+	void (*on_server)(void *ctx, const char *zone, const struct upstream_server *server),
+	void *ctx)
+{
+	for (size_t i = 0; i < forward->group_count; i++) {
+		const struct forward_group *group = &forward->groups[i];
+		char zone[DNS_NAME_OCTETS_MAX];
+
+		if (group->octets > 0)
+			group_name_text(group, zone);
+		for (size_t j = 0; group->list && j < group->list->count; j++)
+			on_server(ctx, group->octets > 0 ? zone : NULL, &group->list->servers[j]);
+	}
 }
 
 struct cache_stats forward_cache_stats(const struct forward *forward)

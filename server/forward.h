@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "server/cache.h"
 #include "server/listener.h"
+#include "server/upstream.h"
 
 struct forward;
 
@@ -70,6 +71,13 @@ void forward_take(
 	struct forward *forward, const struct listener_client *client, struct bytes query);
 
 const struct forward_stats *forward_stats(const struct forward *forward);
+
+/** Tells of each upstream server in turn, those of single domains first.
+ *  @param on_server `zone` is the domain that the server is asked for, in lower case, without the
+ *  root's dot; NULL: all that have none. Both are borrowed for the call. */
+void forward_each_server(const struct forward *forward,
+	void (*on_server)(void *ctx, const char *zone, const struct upstream_server *server),
+	void *ctx);
 struct cache_stats forward_cache_stats(const struct forward *forward);
 
 /** Lets all clients go. Call it before the listeners are stopped, so that these can be freed. Frees

@@ -245,8 +245,8 @@ static bool answer_one(struct listener_udp *listener, unsigned i, struct msghdr 
 		listener->stats.dropped++;
 		return false;
 	}
-	switch (ops->answer(
-		ops->ctx, false, message, slot->reply, sizeof(slot->reply), &reply_len)) {
+	switch (ops->answer(ops->ctx, false, &slot->peer.any, message, slot->reply,
+		sizeof(slot->reply), &reply_len)) {
 	case ANSWER_REPLY:
 		break;
 	case ANSWER_FORWARD:
@@ -382,7 +382,7 @@ int listener_udp_start(
 		goto fail;
 	listener->fd = fd;
 	listener->ops = ops;
-	listener->origin.settle = listener_settle;
+	listener->origin = (struct listener_origin){listener_settle, ops};
 	rc = prepare_socket(fd, &listener->is_wildcard);
 	if (rc < 0)
 		goto fail;

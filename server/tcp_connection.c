@@ -28,6 +28,7 @@ struct tcp_connection {
 	unsigned handles_open;
 	unsigned unsettled; /* Queries that wait for a later reply. */
 	struct tcp_client client;
+	struct listener_client asker; /* The same, for whom we ask. */
 	enum tcp_state state;
 	bool has_sent_octets;
 	bool has_asked;
@@ -285,17 +286,9 @@ static void connection_settle(struct tcp_connection *connection)
 static void connection_forward(struct tcp_connection *connection, struct bytes query)
 {
 	const struct listener_ops *ops = connection->all->ops;
-	struct listener_client client = {.origin = &connection->origin, .is_tcp = true};
 
-	client.peer.any.sa_family = connection->client.family;
-	if (connection->client.family == AF_INET)
-		memcpy(&client.peer.v4.sin_addr, connection->client.address,
-			sizeof(client.peer.v4.sin_addr));
-	else
-		memcpy(&client.peer.v6.sin6_addr, connection->client.address,
-			sizeof(client.peer.v6.sin6_addr));
 	connection->unsettled++;
-	ops->forward(ops->ctx, &client, query);
+	ops->forward(ops->ctx, &connection->asker, query);
 	connection_pause_if_full(connection);
 }
 
@@ -307,8 +300,8 @@ static void connection_answer(struct tcp_connection *connection, struct bytes qu
 
 	connection->has_asked = true;
 	all->stats.queries++;
-	switch (all->ops->answer(
-		all->ops->ctx, true, query, frame + PREFIX_OCTETS, ANSWER_TCP_OCTETS_MAX, &len)) {
+	switch (all->ops->answer(all->ops->ctx, true, &connection->asker.peer.any, query,
+		frame + PREFIX_OCTETS, ANSWER_TCP_OCTETS_MAX, &len)) {
 	case ANSWER_REPLY:
 		frame[0] = (uint8_t)(len >> 8);
 		frame[1] = (uint8_t)len;
@@ -580,6 +573,21 @@ static void connection_settle_client(const struct listener_client *client, struc
 
 /* Starting, and what the list's owner asks. */
 
+static void connection_set_client(
+	struct tcp_connection *connection, const struct tcp_client *client)
+{
+	struct listener_client *asker = &connection->asker;
+
+	connection->client = *client;
+	*asker = (struct listener_client){.origin = &connection->origin, .is_tcp = true};
+	asker->peer.any.sa_family = client->family;
+	if (client->family == AF_INET)
+		memcpy(&asker->peer.v4.sin_addr, client->address, sizeof(asker->peer.v4.sin_addr));
+	else
+		memcpy(&asker->peer.v6.sin6_addr, client->address,
+			sizeof(asker->peer.v6.sin6_addr));
+}
+
 /* Both handles belong to the loop from here on, so only their close callbacks may free. */
 static int connection_init(struct tcp_connection *connection)
 {
@@ -609,8 +617,8 @@ int tcp_connection_start(
 	if (!connection)
 		goto fail;
 	connection->all = connections;
-	connection->client = *client;
-	connection->origin.settle = connection_settle_client;
+	connection->origin = (struct listener_origin){connection_settle_client, connections->ops};
+	connection_set_client(connection, client);
 	rc = connection_init(connection);
 	if (rc < 0)
 		goto fail;

@@ -4,10 +4,10 @@
 #define SERVER_FORWARD_QUERY_H
 
 #include "server/forward.h"
+#include "server/forward_groups.h"
 #include "server/message.h"
 #include "server/prober.h"
 #include "server/random.h"
-#include "server/resolv_conf.h"
 #include "server/siphash.h"
 #include "server/upstream.h"
 
@@ -39,12 +39,6 @@
 
 /** RFC 8914 section 4.15. */
 #define FORWARD_EDE_NOT_READY 14u
-
-struct forward_group {
-	uint8_t octets; /**< Of `name`, with the root; 0: for all names. */
-	uint8_t name[DNS_NAME_OCTETS_MAX];
-	struct upstream_list *list; /**< NULL: refused. */
-};
 
 /** One that waits. */
 struct forward_client {
@@ -120,12 +114,8 @@ struct forward {
 	struct cache *cache;
 	struct cache_settings cache_settings;
 	struct prober *prober;
-	struct resolv_conf *resolv_conf;
-	struct forward_settings settings;
-	struct conf_endpoint *own;
-	enum conf_upstream upstream;
-	struct forward_group *groups; /**< Those of single domains, longest first; then the rest. */
-	size_t group_count;
+	struct forward_groups *groups;
+	struct forward_settings settings; /**< `own` is void after the start. */
 	struct forward_query *buckets[FORWARD_BUCKETS];
 	uint16_t shares[FORWARD_SHARE_PLACES];
 	struct siphash_key share_key;

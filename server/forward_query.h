@@ -148,7 +148,27 @@ void forward_query_start(struct forward_query *query);
 /** Settles all clients with SERVFAIL, or, with `is_quiet`, without a reply, and frees itself. */
 void forward_query_fail(struct forward_query *query, uint32_t extended_error, bool is_quiet);
 
-/** Something came. The query may be gone afterwards; the attempt's `query` is NULL then.
+/** Whom it was sent to. Not once it was given up. */
+static inline struct upstream_server *forward_attempt_server(const struct forward_attempt *attempt)
+{
+	return &attempt->query->list->servers[attempt->server];
+}
+
+/** Gives an attempt up: what may still come for it is not read. */
+void forward_attempt_close(struct forward_attempt *attempt);
+
+/** Asks a server of the list. If that cannot be sent, the next one. The query may be gone
+ *  afterwards; likewise for the others below. */
+void forward_query_send(struct forward_query *query, uint8_t server, enum forward_reason reason,
+	bool is_tcp, bool has_edns);
+/** Asks the next server that has not said yet that it has no answer. If all have, clients get the
+ *  best of what they said. */
+void forward_query_next(struct forward_query *query);
+/** Settles all clients with a reply, which is kept in the cache. */
+void forward_query_finish(struct forward_query *query, const struct message *message);
+
+/** Something came (forward_reply.c). The query may be gone afterwards; the attempt's `query` is
+ * NULL then.
  *  @param octets may be written to. */
 void forward_query_take(
 	struct forward_query *query, struct forward_attempt *attempt, uint8_t *octets, size_t len);

@@ -10,6 +10,7 @@
 #define SCAN_NAMES_MAX 64u
 /** MAC addresses and DUIDs that bear on one question. */
 #define SCAN_CLIENTS_MAX 256u
+
 struct scan_kept;
 
 struct scan {

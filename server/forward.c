@@ -213,6 +213,27 @@ static uint16_t *forward_share(struct forward *forward, const struct listener_cl
 				FORWARD_SHARE_PLACES];
 }
 
+void forward_outbox_flush(struct forward *forward)
+{
+	struct forward_outbox *outbox = &forward->outbox;
+
+	listener_reply_many(outbox->clients, outbox->replies, outbox->count);
+	outbox->count = 0;
+}
+
+static void outbox_put(
+	struct forward *forward, const struct listener_client *client, struct bytes reply)
+{
+	struct forward_outbox *outbox = &forward->outbox;
+	uint8_t *octets = outbox->octets[outbox->count];
+
+	memcpy(octets, reply.ptr, reply.len);
+	outbox->clients[outbox->count] = *client;
+	outbox->replies[outbox->count] = (struct bytes){octets, reply.len};
+	if (++outbox->count == FORWARD_BURST_MAX)
+		forward_outbox_flush(forward);
+}
+
 void forward_settle(struct forward *forward, struct forward_client *client, struct bytes reply)
 {
 	const struct listener_client from = client->from;
@@ -220,8 +241,10 @@ void forward_settle(struct forward *forward, struct forward_client *client, stru
 	--*forward_share(forward, &from);
 	forward->stats.clients--;
 	free(client);
-	/* Last: it may bring in the next query. */
-	listener_reply(&from, reply);
+	if (forward->is_taking && !from.is_tcp && reply.len > 0)
+		outbox_put(forward, &from, reply);
+	else /* Last: it may bring in the next query. */
+		listener_reply(&from, reply);
 }
 
 static struct forward_query *query_find(struct forward *forward, const struct cache_key *key)
@@ -294,6 +317,8 @@ void forward_take(
 		listener_drop(client);
 		return;
 	}
+	if (forward->udp_unsent_count >= FORWARD_BURST_MAX)
+		forward_udp_flush(forward);
 	if (forward_has_room(forward, client))
 		waiting = malloc(sizeof(*waiting));
 	if (waiting)

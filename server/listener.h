@@ -16,6 +16,9 @@ struct listener_client;
 struct listener_origin {
 	/** Sends `reply`; none if it is empty. Gives the client back. */
 	void (*settle)(const struct listener_client *client, struct bytes reply);
+	/** The same for many that came in here, with fewer system calls; NULL: one by one. */
+	void (*settle_many)(
+		const struct listener_client *clients, const struct bytes *replies, size_t count);
 };
 
 /** Who waits for a reply. A value: copy it. Keeps the memory of its listener or connection alive,
@@ -59,6 +62,27 @@ struct listener_ops {
 static inline void listener_reply(const struct listener_client *client, struct bytes reply)
 {
 	client->origin->settle(client, reply);
+}
+
+/** The same for many at once. Those of one listener should stand together. */
+static inline void listener_reply_many(
+	const struct listener_client *clients, const struct bytes *replies, size_t count)
+{
+	while (count > 0) {
+		struct listener_origin *origin = clients->origin;
+		size_t same = 1;
+
+		if (origin->settle_many) {
+			while (same < count && clients[same].origin == origin)
+				same++;
+			origin->settle_many(clients, replies, same);
+		} else {
+			origin->settle(clients, *replies);
+		}
+		clients += same;
+		replies += same;
+		count -= same;
+	}
 }
 
 /** Lets a client go without a reply. A TCP connection ends then, like for ANSWER_DROP. */

@@ -299,7 +299,7 @@ static struct world *world_open(const char *text, unsigned sockets_max)
 
 	assert_non_null(world);
 	assert_int_equal(uv_loop_init(&world->loop), 0);
-	world->origin = (struct origin){{on_settled}, world};
+	world->origin = (struct origin){{.settle = on_settled}, world};
 	for (size_t i = 0; i < SERVERS; i++)
 		server_open(&world->servers[i]);
 	for (char *at = content + strlen(content); *text; text++) {

@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{"list", "list the names and addresses that are known", cmd_list},
 	{"lookup", "say what a name or an address means, and where that comes from", cmd_lookup},
 	{"index", "build and publish the index once", cmd_index},
+	{"stats", "show what the running server has counted", cmd_stats},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
 
 	log_start(LOG_LEVEL_INFO);
 	if (argc < 2) {
-		log_error("a command is needed: serve, list, lookup or index. Try 'leasedns "
+		log_error("a command is needed: serve, list, lookup, index or stats. Try 'leasedns "
 			  "--help'.");
 		return CMD_EXIT_USAGE;
 	}

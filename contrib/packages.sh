@@ -9,7 +9,8 @@ BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config
 TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
 	python3 python3-dnspython bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
-	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace)
+	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace
+	mandoc jq bash-completion zsh fish apparmor tmux python3-rich librsvg2-bin)
 
 # packages_missing PACKAGE..: prints those that are not installed.
 packages_missing() {

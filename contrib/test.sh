@@ -24,6 +24,7 @@ phase() { printf '\n== %s (%s s)\n' "$*" "$SECONDS" >&2; }
 shell_scripts() {
 	grep -rlE '^#!/bin/(ba)?sh' contrib tests .ci
 	echo contrib/packages.sh
+	echo contrib/completion/leasedns.bash
 }
 
 check_style() {

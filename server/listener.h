@@ -18,6 +18,9 @@ struct listener_ops;
 struct listener_origin {
 	/** Sends `reply`; none if it is empty. Gives the client back. */
 	void (*settle)(const struct listener_client *client, struct bytes reply);
+	/** The same for many that came in here, with fewer system calls; NULL: one by one. */
+	void (*settle_many)(
+		const struct listener_client *clients, const struct bytes *replies, size_t count);
 	const struct listener_ops *ops; /**< Whose `settled` is told; NULL: nobody's. */
 };
 
@@ -61,17 +64,46 @@ struct listener_ops {
 	void *ctx;
 };
 
+/** For the functions below. */
+static inline void listener_tell_settled(const struct listener_client *client, struct bytes reply)
+{
+	const struct listener_ops *ops = client->origin->ops;
+
+	if (ops && ops->settled)
+		ops->settled(ops->ctx, client, reply);
+}
+
 /** Sends a reply. On a connection, or by a listener, that has been closed it does nothing but give
  *  the client back.
  *  @param reply at most ANSWER_UDP_OCTETS_MAX octets over UDP and ANSWER_TCP_OCTETS_MAX over TCP.
  */
 static inline void listener_reply(const struct listener_client *client, struct bytes reply)
 {
-	const struct listener_ops *ops = client->origin->ops;
-
-	if (ops && ops->settled)
-		ops->settled(ops->ctx, client, reply);
+	listener_tell_settled(client, reply);
 	client->origin->settle(client, reply);
+}
+
+/** The same for many at once. Those of one listener should stand together. */
+static inline void listener_reply_many(
+	const struct listener_client *clients, const struct bytes *replies, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		listener_tell_settled(&clients[i], replies[i]);
+	while (count > 0) {
+		struct listener_origin *origin = clients->origin;
+		size_t same = 1;
+
+		if (origin->settle_many) {
+			while (same < count && clients[same].origin == origin)
+				same++;
+			origin->settle_many(clients, replies, same);
+		} else {
+			origin->settle(clients, *replies);
+		}
+		clients += same;
+		replies += same;
+		count -= same;
+	}
 }
 
 /** Lets a client go without a reply. A TCP connection ends then, like for ANSWER_DROP. */

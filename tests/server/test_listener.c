@@ -220,6 +220,42 @@ static void test_late_reply_leaves_from_the_address_that_was_asked(void **state)
 	}
 }
 
+/* Replies that are sent together, more than fit one system call: each reaches whom it is for, from
+ * the address that was asked; an empty one nobody. */
+static void test_late_replies_are_sent_together(void **state)
+{
+	enum { ASKED = LISTENER_UDP_BATCH + 10 };
+	static const char *const asked[] = {"127.0.0.7", "127.0.0.8"};
+	struct bytes replies[ASKED];
+	struct world world;
+	int clients[2];
+	(void)state;
+
+	open_udp(&world, "0.0.0.0");
+	for (size_t i = 0; i < 2; i++)
+		clients[i] = client_new(&world, asked[i], SOCK_DGRAM);
+	for (size_t i = 0; i < ASKED; i++) {
+		const char name[] = {(char)('A' + i % 2), (char)i};
+
+		assert_int_equal(send(clients[i % 2], name, sizeof(name), 0), sizeof(name));
+		await_kept(&world, i + 1);
+		replies[i] = (struct bytes){(uint8_t *)&world.queries[i], i == 5 ? 0 : 1};
+	}
+	listener_reply_many(world.kept, replies, ASKED);
+	for (size_t i = 0; i < ASKED; i++) {
+		char text[8] = "";
+
+		if (i == 5)
+			continue;
+		assert_int_equal(take(&world, clients[i % 2], text, sizeof(text), PATIENCE_MS), 1);
+		assert_int_equal(text[0], 'A' + (int)(i % 2));
+	}
+	assert_int_equal(listener_udp_stats(world.udp)->replies, ASKED - 1);
+	for (size_t i = 0; i < 2; i++)
+		close(clients[i]);
+	close_world(&world);
+}
+
 static void test_udp_listener_outlives_its_clients(void **state)
 {
 	struct world world;
@@ -267,6 +303,29 @@ static void expect_frame(struct world *world, int client, char name)
 static void reply_kept(struct world *world, size_t i)
 {
 	listener_reply(&world->kept[i], (struct bytes){(uint8_t *)&world->queries[i], 1});
+}
+
+static void test_tcp_replies_sent_together_each_find_their_connection(void **state)
+{
+	struct bytes replies[4];
+	struct world world;
+	int clients[2];
+	(void)state;
+
+	open_tcp(&world, 10);
+	for (size_t i = 0; i < 2; i++)
+		clients[i] = client_new(&world, "127.0.0.1", SOCK_STREAM);
+	for (size_t i = 0; i < 4; i++) {
+		put_query(clients[i % 2], (char)('a' + i));
+		await_kept(&world, i + 1);
+		replies[i] = (struct bytes){(uint8_t *)&world.queries[i], 1};
+	}
+	listener_reply_many(world.kept, replies, 4);
+	for (size_t i = 0; i < 4; i++)
+		expect_frame(&world, clients[i % 2], (char)('a' + i));
+	for (size_t i = 0; i < 2; i++)
+		close(clients[i]);
+	close_world(&world);
 }
 
 static void test_tcp_replies_come_in_any_order(void **state)
@@ -463,8 +522,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_late_reply_leaves_from_the_address_that_was_asked),
+		cmocka_unit_test(test_late_replies_are_sent_together),
 		cmocka_unit_test(test_udp_listener_outlives_its_clients),
 		cmocka_unit_test(test_tcp_replies_come_in_any_order),
+		cmocka_unit_test(test_tcp_replies_sent_together_each_find_their_connection),
 		cmocka_unit_test(test_tcp_connection_that_waits_is_not_idle),
 		cmocka_unit_test(test_tcp_half_close_waits_for_late_replies),
 		cmocka_unit_test(test_tcp_drop_ends_the_connection_behind_other_replies),

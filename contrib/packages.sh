@@ -9,7 +9,10 @@ BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config
 TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
 	python3 python3-dnspython bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
-	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace)
+	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace dbus)
+
+# What the tests unpack, but never install: these would change how the host resolves names.
+UNPACKED_PACKAGES=(systemd-resolved libnss-resolve bind9 knot-resolver network-manager nscd)
 
 # packages_missing PACKAGE..: prints those that are not installed.
 packages_missing() {

@@ -43,6 +43,9 @@ def use_packages():
                              "see tests/e2e/unpack_packages.py and contrib/packages.sh")
     run("mount", "-t", "overlay", "-o", f"lowerdir={packages}/usr:/usr", "overlay", "/usr")
     upstreams.own_etc(f"{packages}/etc")
+    pathlib.Path("/etc/hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")
+    # systemd-resolved knows the host by it.
+    pathlib.Path("/etc/hostname").write_text(f"{sandbox.HOSTNAME}\n", encoding="ascii")
 
 
 def snippet(name, *without):

@@ -121,7 +121,7 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 			.key = "upstream",
 			.type = CONF_TYPE_UPSTREAM,
 			.max = CONF_UPSTREAMS_MAX,
-			.default_text = "none",
+			.default_text = "resolv.conf",
 			.unit = "servers",
 			.help = "Who answers for names that are not ours: 'resolv.conf' for the "
 				"servers that\n"

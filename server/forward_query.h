@@ -4,10 +4,10 @@
 #define SERVER_FORWARD_QUERY_H
 
 #include "server/forward.h"
+#include "server/forward_groups.h"
 #include "server/message.h"
 #include "server/prober.h"
 #include "server/random.h"
-#include "server/resolv_conf.h"
 #include "server/siphash.h"
 #include "server/upstream.h"
 
@@ -39,12 +39,6 @@
 
 /** RFC 8914 section 4.15. */
 #define FORWARD_EDE_NOT_READY 14u
-
-struct forward_group {
-	uint8_t octets; /**< Of `name`, with the root; 0: for all names. */
-	uint8_t name[DNS_NAME_OCTETS_MAX];
-	struct upstream_list *list; /**< NULL: refused. */
-};
 
 /** One that waits. */
 struct forward_client {
@@ -120,12 +114,8 @@ struct forward {
 	struct cache *cache;
 	struct cache_settings cache_settings;
 	struct prober *prober;
-	struct resolv_conf *resolv_conf;
-	struct forward_settings settings;
-	struct conf_endpoint *own;
-	enum conf_upstream upstream;
-	struct forward_group *groups; /**< Those of single domains, longest first; then the rest. */
-	size_t group_count;
+	struct forward_groups *groups;
+	struct forward_settings settings; /**< `own` is void after the start. */
 	struct forward_query *buckets[FORWARD_BUCKETS];
 	uint16_t shares[FORWARD_SHARE_PLACES];
 	struct siphash_key share_key;
@@ -158,7 +148,27 @@ void forward_query_start(struct forward_query *query);
 /** Settles all clients with SERVFAIL, or, with `is_quiet`, without a reply, and frees itself. */
 void forward_query_fail(struct forward_query *query, uint32_t extended_error, bool is_quiet);
 
-/** Something came. The query may be gone afterwards; the attempt's `query` is NULL then.
+/** Whom it was sent to. Not once it was given up. */
+static inline struct upstream_server *forward_attempt_server(const struct forward_attempt *attempt)
+{
+	return &attempt->query->list->servers[attempt->server];
+}
+
+/** Gives an attempt up: what may still come for it is not read. */
+void forward_attempt_close(struct forward_attempt *attempt);
+
+/** Asks a server of the list. If that cannot be sent, the next one. The query may be gone
+ *  afterwards; likewise for the others below. */
+void forward_query_send(struct forward_query *query, uint8_t server, enum forward_reason reason,
+	bool is_tcp, bool has_edns);
+/** Asks the next server that has not said yet that it has no answer. If all have, clients get the
+ *  best of what they said. */
+void forward_query_next(struct forward_query *query);
+/** Settles all clients with a reply, which is kept in the cache. */
+void forward_query_finish(struct forward_query *query, const struct message *message);
+
+/** Something came (forward_reply.c). The query may be gone afterwards; the attempt's `query` is
+ * NULL then.
  *  @param octets may be written to. */
 void forward_query_take(
 	struct forward_query *query, struct forward_attempt *attempt, uint8_t *octets, size_t len);

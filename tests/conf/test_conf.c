@@ -134,7 +134,7 @@ static void test_defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf.lease_directory_count, 1);
 	assert_string_equal(conf.lease_directories[0], "/var/lib/libvirt/dnsmasq");
 	assert_int_equal(conf.index_file[0], '/');
-	assert_int_equal(conf.upstream, CONF_UPSTREAM_NONE);
+	assert_int_equal(conf.upstream, CONF_UPSTREAM_RESOLV_CONF);
 	assert_int_equal(conf.upstream_server_count, 0);
 	assert_int_equal(conf.forward_zone_count, 0);
 	assert_int_equal(conf.cache_kib, 4096);

@@ -88,12 +88,12 @@ static bool cmd_take_argument(
 
 	if (argc - optind > wanted)
 		return cmd_refuse(spec, "unexpected argument", argv[optind + wanted]);
-	if (argc - optind < wanted) {
+	if (argc - optind < wanted && !spec->is_argument_optional) {
 		log_error("%s: %s is missing; see 'leasedns %s --help'", spec->name, spec->argument,
 			spec->name);
 		return false;
 	}
-	arguments->argument = wanted ? argv[optind] : NULL;
+	arguments->argument = argc - optind > 0 ? argv[optind] : NULL;
 	return true;
 }
 

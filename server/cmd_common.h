@@ -20,6 +20,7 @@ struct cmd_spec {
 	const char *help;     /**< All of --help. */
 	unsigned options;     /**< Set of enum cmd_option. */
 	const char *argument; /**< What its one argument is called, or NULL: it has none. */
+	bool is_argument_optional;
 };
 
 struct cmd_arguments {

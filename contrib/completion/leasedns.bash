@@ -30,7 +30,7 @@ _leasedns() {
 	local cur prev words cword split options=''
 	_init_completion -s || return
 	if ((cword == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'serve list lookup index --help --version' \
+		mapfile -t COMPREPLY < <(compgen -W 'serve list lookup index stats --help --version' \
 			-- "$cur")
 		return
 	fi
@@ -45,6 +45,7 @@ _leasedns() {
 	list) options='--json --watch --all' ;;
 	lookup) options='--json' ;;
 	index) ;;
+	stats) options='--json --prometheus --all' ;;
 	*) return ;;
 	esac
 	if [[ $cur == -* ]]; then

@@ -118,7 +118,7 @@ static size_t answer_special(
 
 /* 0: not cached. */
 static size_t answer_cached(struct forward *forward, const struct query *query, bool is_tcp,
-	bool accept_stale, uint8_t *octets)
+	bool accept_stale, uint8_t *octets, enum answered *out_answered)
 {
 	struct cache_key key;
 	struct message_reply reply;
@@ -130,9 +130,11 @@ static size_t answer_cached(struct forward *forward, const struct query *query, 
 		return 0;
 	case CACHE_HIT:
 		forward->stats.cached++;
+		*out_answered = ANSWERED_CACHED;
 		break;
 	case CACHE_STALE:
 		forward->stats.stale++;
+		*out_answered = ANSWERED_STALE;
 		break;
 	}
 	message_client_of(query, is_tcp, &client);
@@ -149,53 +151,60 @@ static bool list_is_usable(const struct upstream_list *list)
 }
 
 /* 0: it must be asked for. */
-static size_t answer_here(
-	struct forward *forward, const struct query *query, bool is_tcp, uint8_t *octets)
+static size_t answer_here(struct forward *forward, const struct query *query, bool is_tcp,
+	uint8_t *octets, enum answered *out_answered)
 {
 	const struct forward_group *group;
 	const struct special_name *special;
 	size_t len;
 
+	*out_answered = ANSWERED_INVALID;
 	if (query->tsig_rdata_offset != 0)
 		return answer_signed(query, is_tcp, octets);
 	if (prober_recognises(forward->prober, query)) {
 		forward->stats.loops++;
+		*out_answered = ANSWERED_SPECIAL;
 		return answer_error(query, is_tcp, DNS_RCODE_NXDOMAIN, MESSAGE_EDE_NONE, octets);
 	}
 	group = group_find(forward, query);
 	if (!group->list) {
 		forward->stats.refused++;
+		*out_answered = ANSWERED_REFUSED;
 		return answer_error(query, is_tcp, DNS_RCODE_REFUSED, MESSAGE_EDE_NONE, octets);
 	}
 	special = group->octets == 0 ? special_find(query) : NULL;
 	if (special) {
 		forward->stats.special++;
+		*out_answered = ANSWERED_SPECIAL;
 		return answer_special(special, query, is_tcp, octets);
 	}
-	len = answer_cached(forward, query, is_tcp, false, octets);
+	len = answer_cached(forward, query, is_tcp, false, octets, out_answered);
 	if (len > 0 || list_is_usable(group->list))
 		return len;
-	len = answer_cached(forward, query, is_tcp, true, octets);
+	len = answer_cached(forward, query, is_tcp, true, octets, out_answered);
 	if (len > 0)
 		return len;
 	forward->stats.failed++;
+	*out_answered = ANSWERED_FAILED;
 	return answer_error(
 		query, is_tcp, DNS_RCODE_SERVFAIL, MESSAGE_EDE_NO_REACHABLE_AUTHORITY, octets);
 }
 
 enum answer_verdict forward_answer(struct forward *forward, bool is_tcp, struct bytes query_octets,
-	uint8_t *reply, size_t *out_reply_len)
+	uint8_t *reply, size_t *out_reply_len, enum answered *out_answered)
 {
+	enum answered answered;
 	struct query query;
 	size_t len;
 
 	if (query_parse(query_octets, &query) != QUERY_OK)
 		return ANSWER_DROP;
 	forward->stats.queries++;
-	len = answer_here(forward, &query, is_tcp, reply);
+	len = answer_here(forward, &query, is_tcp, reply, &answered);
 	if (len == 0)
 		return ANSWER_FORWARD;
 	*out_reply_len = len;
+	*out_answered = answered;
 	return ANSWER_REPLY;
 }
 
@@ -298,11 +307,13 @@ static struct forward_query *query_find_or_new(
 static void forward_refuse(
 	struct forward *forward, const struct listener_client *client, const struct query *query)
 {
+	struct listener_client failed = *client;
 	size_t len = answer_error(
 		query, client->is_tcp, DNS_RCODE_SERVFAIL, FORWARD_EDE_NOT_READY, forward->reply);
 
+	failed.answered = ANSWERED_FAILED;
 	forward->stats.overloaded++;
-	listener_reply(client, (struct bytes){forward->reply, len});
+	listener_reply(&failed, (struct bytes){forward->reply, len});
 }
 
 void forward_take(

@@ -245,8 +245,8 @@ static bool answer_one(struct listener_udp *listener, unsigned i, struct msghdr 
 		listener->stats.dropped++;
 		return false;
 	}
-	switch (ops->answer(
-		ops->ctx, false, message, slot->reply, sizeof(slot->reply), &reply_len)) {
+	switch (ops->answer(ops->ctx, false, &slot->peer.any, message, slot->reply,
+		sizeof(slot->reply), &reply_len)) {
 	case ANSWER_REPLY:
 		break;
 	case ANSWER_FORWARD:
@@ -410,8 +410,8 @@ int listener_udp_start(
 		goto fail;
 	listener->fd = fd;
 	listener->ops = ops;
-	listener->origin.settle = listener_settle;
-	listener->origin.settle_many = listener_settle_many;
+	listener->origin = (struct listener_origin){
+		.settle = listener_settle, .settle_many = listener_settle_many, .ops = ops};
 	rc = prepare_socket(fd, &listener->is_wildcard);
 	if (rc < 0)
 		goto fail;

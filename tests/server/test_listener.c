@@ -29,13 +29,31 @@ struct world {
 	char queries[KEPT_MAX]; /* Their first octets. */
 	size_t count;
 	bool answers_at_once;
+	char settled[KEPT_MAX]; /* First octets of the replies, '-' for none. */
+	size_t settled_count;
 };
 
-static enum answer_verdict answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
-	size_t reply_cap, size_t *out_reply_len)
+static void settled(void *ctx, const struct listener_client *client, struct bytes reply)
 {
+	struct world *world = ctx;
+
+	assert_non_null(client->origin);
+	assert_true(world->settled_count < KEPT_MAX);
+	world->settled[world->settled_count++] = reply.len > 0 ? (char)reply.ptr[0] : '-';
+}
+
+static enum answer_verdict answer(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+
 	(void)ctx;
 	(void)is_tcp;
+	/* Who asks is known for both. */
+	if (peer->sa_family == AF_INET)
+		assert_int_equal(v4->sin_addr.s_addr & htonl(0xff000000), htonl(0x7f000000));
+	else
+		assert_int_equal(peer->sa_family, AF_INET6);
 	assert_true(query.len < reply_cap);
 	if (query.len > 0 && query.ptr[0] != '!')
 		return ANSWER_FORWARD;
@@ -76,7 +94,8 @@ static int bound(const char *text, int type, in_port_t *out_port_be)
 static void open_world(struct world *world)
 {
 	memset(world, 0, sizeof(*world));
-	world->ops = (struct listener_ops){.answer = answer, .forward = forward, .ctx = world};
+	world->ops = (struct listener_ops){
+		.answer = answer, .forward = forward, .settled = settled, .ctx = world};
 	assert_int_equal(uv_loop_init(&world->loop), 0);
 }
 
@@ -253,6 +272,7 @@ static void test_udp_listener_outlives_its_clients(void **state)
 	listener_drop(&world.kept[1]); /* While it closes. */
 	run_for(&world, 10);
 	reply_text(&world.kept[2], "nobody"); /* When it is closed: frees it. */
+	assert_memory_equal(world.settled, "--n", 3);
 	world.udp = NULL;
 	close(client);
 	close_world(&world);
@@ -386,6 +406,8 @@ static void test_tcp_drop_ends_the_connection_behind_other_replies(void **state)
 	reply_kept(&world, 1);
 	expect_frame(&world, client, 'b');
 	assert_int_equal(take(&world, client, &octet, 1, PATIENCE_MS), 0);
+	assert_int_equal(world.settled_count, 2);
+	assert_memory_equal(world.settled, "-b", 2);
 	close(client);
 	close_world(&world);
 }

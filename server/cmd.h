@@ -14,5 +14,6 @@ int cmd_list(int argc, char **argv);
 int cmd_lookup(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_index(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 
 #endif

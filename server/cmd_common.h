@@ -11,6 +11,7 @@ enum cmd_option {
 	CMD_OPTION_JSON = 1 << 0,
 	CMD_OPTION_WATCH = 1 << 1,
 	CMD_OPTION_ALL = 1 << 2,
+	CMD_OPTION_PROMETHEUS = 1 << 3,
 };
 
 /** What a command takes. -c and --help are taken by all. */

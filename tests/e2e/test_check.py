@@ -17,7 +17,7 @@ import sys
 import time
 import unittest
 
-from harness import leasedns, nss, sandbox, tools, upstreams
+from harness import leasedns, nss, resolved, resolvers, sandbox, tools, upstreams
 from harness.process import Background, run, wait_until
 
 #: libvirt's own modules, set by CTest.
@@ -549,14 +549,6 @@ class ResolverTest(CheckCase):
         self.use_front(f"--{option}")
         self.healed("resolver-not-us")
 
-    def test_resolved_that_does_not_ask_us(self):
-        # Its address is all that is taken for it here; what it answers is what any server does.
-        self.use_front(server="127.0.0.53")
-        result = self.sick("resolved-no-route", severity="error", code=1)
-        self.assertIn("resolved", "".join(result.mend("resolved-no-route")))
-        self.use_front(f"--server=/libvirt/{US}", server="127.0.0.53")
-        self.healed("resolved-no-route")
-
     def test_resolver_that_is_silent(self):
         resolv(f"nameserver {NOBODY_THERE}\n")
         self.sick("resolver-silent", severity="error", code=1)
@@ -643,6 +635,71 @@ forward-zone:
     def test_whole_names_are_searched_for_first(self):
         resolv(f"nameserver {US}\nsearch corp.example libvirt\noptions ndots:5\n")
         self.sick("ndots-high", severity="note", code=0)
+
+
+class ResolvedTest(CheckCase):
+    """systemd-resolved, and its NSS module."""
+
+    def setUp(self):
+        super().setUp()
+        conf("[forward]\nupstream = none\n")
+        self.resolved = resolved.Resolved(uplink_dns=OUTSIDE)
+        resolv(f"nameserver {resolved.STUB}\n")
+        self.serve()
+
+    def tearDown(self):
+        self.resolved.forget()
+        super().tearDown()
+
+    def test_does_not_ask_us(self):
+        nss.use("files", "dns")
+        result = self.sick("resolved-no-route", severity="error", code=1)
+        self.assertIn("leasedns-resolved", result.mend("resolved-no-route")[0])
+        unit = resolved.Unit("leasedns-resolved.service")
+        unit.start()
+        self.addCleanup(unit.stop)
+        result = self.healed("resolved-no-route")
+        self.assertIn("127.0.0.53 asks leasedns", json.dumps(result.all["facts"]))
+
+    def test_its_module_hides_ours(self):
+        nss.use("files", "resolve [!UNAVAIL=return]", "leasedns", "dns")
+        self.assertEqual(nss.addresses("web"), [])
+        result = self.sick("nsswitch-hides-us", severity="error", code=1)
+        self.assertIn("'resolve [!UNAVAIL=return]'", result.findings["nsswitch-hides-us"]["what"])
+        (line,) = [text.strip() for text in result.mend("nsswitch-hides-us") if "hosts:" in text]
+        self.assertEqual(line, "hosts: files leasedns resolve [!UNAVAIL=return] dns")
+        nss.NSSWITCH.write_text(line + "\n", encoding="ascii")
+        self.healed("nsswitch-hides-us")
+
+    def test_its_module_leads_to_us(self):
+        unit = resolved.Unit("leasedns-resolved.service")
+        unit.start()
+        self.addCleanup(unit.stop)
+        nss.use("files", "resolve [!UNAVAIL=return]", "dns")
+        result = self.healed("nsswitch-hides-us")
+        self.assertEqual(set(result.findings), {"nsswitch-lacks-us", "search-lacks-zone"})
+
+
+class NscdTest(CheckCase):
+    def test_keeps_hosts(self):
+        self.serve()
+        pathlib.Path("/run/nscd").mkdir(exist_ok=True)
+        pathlib.Path("/var/cache/nscd").mkdir(parents=True, exist_ok=True)
+        path = pathlib.Path("/etc/nscd.conf")
+        for answer in ("yes", "no"):
+            path.write_text(f"enable-cache\tpasswd\tno\nenable-cache\thosts\t{answer}\n",
+                            encoding="ascii")
+            nscd = Background(f"nscd-{answer}", ["nscd", "-F"], environment())
+            try:
+                wait_until(lambda: os.path.exists("/run/nscd/socket") and nscd.is_running(), 20,
+                           "nscd is there")
+                if answer == "yes":
+                    result = self.sick("nscd-caches", severity="warning", code=0)
+                    self.assertIn("enable-cache hosts no", result.mend("nscd-caches")[0])
+                else:
+                    self.healed("nscd-caches")
+            finally:
+                nscd.stop()
 
 
 class UpstreamTest(CheckCase):
@@ -938,7 +995,8 @@ class ArgumentsTest(CheckCase):
 
 def prepare():
     tools.require()
-    upstreams.own_etc()
+    resolvers.use_packages()
+    resolved.set_up()
     for path, line in (("passwd", f"{USER}:x:{UID}:{UID}::/:/usr/sbin/nologin\n"),
                        ("group", f"{USER}:x:{UID}:\n")):
         file = pathlib.Path("/etc") / path

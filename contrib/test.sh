@@ -72,12 +72,13 @@ main() {
 		return 1
 	fi
 	phase "packages"
-	packages_require "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+	packages_require "${BUILD_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 	cd "$ROOT"
 	phase "guest image"
 	tests/e2e/make_guest_image.py build/guest
-	phase "libvirt's NSS modules"
-	tests/e2e/unpack_libvirt_nss.py build/libvirt-nss
+	phase "packages that are not installed"
+	tests/e2e/unpack_packages.py build/libvirt-nss libnss-libvirt
+	tests/e2e/unpack_packages.py build/packages "${UNPACKED_PACKAGES[@]}"
 	phase "style"
 	check_style
 	phase "clang's warnings"

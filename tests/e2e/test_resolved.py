@@ -62,8 +62,9 @@ class Case(unittest.TestCase):
         while self.ends:
             self.ends.pop()()
 
-    def us(self, upstream="none", **options):
-        server = resolvers.start_us(world.leases, upstream, f"us{next(started)}", **options)
+    def us(self, upstream="none", more=""):
+        server = resolvers.start_us(world.leases, f"[forward]\nupstream = {upstream}\n{more}\n",
+                                    f"us{next(started)}")
         self.ends.append(server.stop)
         return server
 

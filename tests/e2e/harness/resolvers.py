@@ -23,8 +23,8 @@ SNIPPETS = pathlib.Path(__file__).resolve().parents[3] / "contrib" / "resolvers"
 US, ROOT_SERVER = "127.0.0.56", "127.0.1.1"
 #: Not one of those for documentation: protection against rebinding holds these back.
 FOREIGN, FOREIGN_ADDRESS = "www.example", "198.18.0.80"
-#: Of the guest that is always there.
-GUEST_ADDRESS, GUEST_POINTER = "192.168.122.5", "5.122.168.192.in-addr.arpa"
+#: Of the guest vm, which is always there.
+GUEST_ADDRESS = "192.168.122.5"
 ROOT_ZONE = f"""\
 $ORIGIN .
 $TTL 300
@@ -101,16 +101,13 @@ class Leases:
         self._write()
 
 
-def start_us(leases, upstream="none", name="us", more=""):
+def start_us(leases, forward="[forward]\nupstream = none\n", name="us"):
     return leasedns.Server(name, f"""\
 [leases]
 libvirt = {leases.directory}
 [index]
 file = {state(name + ".d")}/index.cdb
-[forward]
-upstream = {upstream}
-{more}
-""")
+{forward}""")
 
 
 class Root:

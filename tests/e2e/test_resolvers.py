@@ -123,6 +123,31 @@ class KnotResolver(Front, unittest.TestCase):
     start, address = resolvers.kresd, "127.0.0.13"
 
 
+class NetworkManager(unittest.TestCase):
+    """The dnsmasq that NetworkManager runs, as networkmanager.conf lets it."""
+
+    def test_answers(self):
+        etc = resolvers.NetworkManager.ETC
+        resolvers.place("networkmanager.conf", etc / "conf.d" / "leasedns.conf")
+        resolvers.place("dnsmasq.conf", etc / "dnsmasq.d" / "leasedns.conf")
+        RESOLV_CONF.touch()
+        NSSWITCH.write_text("hosts: dns\n", encoding="ascii")
+        manager = resolvers.NetworkManager()
+        try:
+            wait_until(lambda: "127.0.0.1" in RESOLV_CONF.read_text(encoding="ascii"), 30,
+                       "it names its dnsmasq in resolv.conf")
+            wait_until(lambda: nss.addresses("vm.libvirt"), 30, "its dnsmasq answers")
+            self.assertEqual(nss.addresses("vm.libvirt"), [GUEST_ADDRESS])
+            self.assertEqual(nss.names(GUEST_ADDRESS), ["vm.libvirt"])
+            # It hears of the other servers a little later.
+            wait_until(lambda: nss.addresses(FOREIGN) == [FOREIGN_ADDRESS], 30, "and the others")
+            self.assertEqual(dig("nobody.libvirt", server="127.0.0.1").rcode, "NXDOMAIN")
+            self.assertEqual(dig("vm.libvirt", "AAAA", server="127.0.0.1").data, [])
+        finally:
+            manager.stop()
+            RESOLV_CONF.unlink()
+
+
 class OnlyNameserver(unittest.TestCase):
     """resolv.conf names us and nobody else."""
 
@@ -213,6 +238,7 @@ class Nscd(unittest.TestCase):
 def run_tests():
     tools.require()
     resolvers.use_packages()
+    resolvers.start_dbus()
     world.root = resolvers.Root()
     world.leases = resolvers.Leases()
     # The module, too, is to know where they are.

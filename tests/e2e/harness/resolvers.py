@@ -15,7 +15,7 @@ import dns.query
 import dns.rdatatype
 
 from . import leasedns, sandbox, upstreams
-from .process import run
+from .process import Background, run, wait_until
 
 #: Directory of the unpacked packages, set by CTest.
 VARIABLE = "LEASEDNS_PACKAGES_DIR"
@@ -124,6 +124,68 @@ class Root:
     @property
     def anchor_text(self):
         return self.anchor.to_text()
+
+
+def start_dbus():
+    os.makedirs("/run/dbus")
+    Background("dbus", ["dbus-daemon", "--system", "--nofork", "--nopidfile"])
+    wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "D-Bus is there")
+
+
+def add_link(name):
+    """A link that is up. Not a dummy: not every kernel has those."""
+    run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer")
+    for link in (name, f"{name}-peer"):
+        run("ip", "link", "set", link, "up")
+
+
+class NetworkManager:
+    """It manages the link LINK, which names ROOT_SERVER as its name server."""
+
+    LINK = "wan0"
+    ETC = pathlib.Path("/etc/NetworkManager")
+
+    def __init__(self):
+        add_link(self.LINK)
+        (self.ETC / "conf.d" / "test.conf").write_text(
+            "[main]\nplugins=keyfile\nno-auto-default=*\nrc-manager=file\n", encoding="ascii")
+        connection = self.ETC / "system-connections" / "wan.nmconnection"
+        connection.write_text(f"""\
+[connection]
+id=wan
+type=ethernet
+interface-name={self.LINK}
+[ipv4]
+method=manual
+address1=10.98.0.1/24
+dns={ROOT_SERVER};
+[ipv6]
+method=disabled
+""", encoding="ascii")
+        connection.chmod(0o600)
+        # It waits for udev unless it may not write to /sys. Its own state is nobody else's.
+        self.process = Background("NetworkManager", ["unshare", "--mount", "sh", "-ec", """\
+mount -o remount,bind,ro /sys
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/NetworkManager
+exec NetworkManager --debug"""])
+        wait_until(self._is_activated, 60, "NetworkManager has activated the link")
+
+    def _is_activated(self):
+        if not self.process.is_running():
+            raise AssertionError(f"NetworkManager ended:\n{self.process.log()}")
+        state = run("nmcli", "--terse", "--fields", "GENERAL.STATE", "connection", "show", "wan",
+                    check=False).stdout
+        return "activated" in state and "deactivat" not in state
+
+    def reactivate(self):
+        run("nmcli", "connection", "down", "wan")
+        run("nmcli", "connection", "up", "wan")
+        wait_until(self._is_activated, 60, "NetworkManager has activated the link again")
+
+    def stop(self):
+        self.process.stop()
+        run("ip", "link", "delete", self.LINK)
 
 
 def _configure(name, text):

@@ -132,21 +132,15 @@ def start_dbus():
     wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "D-Bus is there")
 
 
-def add_link(name):
-    """A link that is up. Not a dummy: not every kernel has those."""
-    run("ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}-peer")
-    for link in (name, f"{name}-peer"):
-        run("ip", "link", "set", link, "up")
-
-
 class NetworkManager:
-    """It manages the link LINK, which names ROOT_SERVER as its name server."""
+    """It manages the link LINK to a network of its own, in which a name server knows FOREIGN."""
 
-    LINK = "wan0"
+    LINK, NETWORK = "wan0", "wan"
+    ADDRESS, SERVER = "10.98.0.1", "10.98.0.2"
     ETC = pathlib.Path("/etc/NetworkManager")
 
     def __init__(self):
-        add_link(self.LINK)
+        self.server = self._start_network()
         (self.ETC / "conf.d" / "test.conf").write_text(
             "[main]\nplugins=keyfile\nno-auto-default=*\nrc-manager=file\n", encoding="ascii")
         connection = self.ETC / "system-connections" / "wan.nmconnection"
@@ -157,8 +151,8 @@ type=ethernet
 interface-name={self.LINK}
 [ipv4]
 method=manual
-address1=10.98.0.1/24
-dns={ROOT_SERVER};
+address1={self.ADDRESS}/24
+dns={self.SERVER};
 [ipv6]
 method=disabled
 """, encoding="ascii")
@@ -170,6 +164,19 @@ mount -t tmpfs tmpfs /var/lib
 mkdir /var/lib/NetworkManager
 exec NetworkManager --debug"""])
         wait_until(self._is_activated, 60, "NetworkManager has activated the link")
+
+    def _start_network(self):
+        # Elsewhere, because NetworkManager lets its dnsmasq ask on this link and on no other.
+        inside = ["nsenter", f"--net=/run/netns/{self.NETWORK}"]
+        run("ip", "netns", "add", self.NETWORK)
+        run("ip", "link", "add", self.LINK, "type", "veth", "peer", "name", "eth0",
+            "netns", self.NETWORK)
+        run(*inside, "ip", "address", "add", f"{self.SERVER}/24", "dev", "eth0")
+        run(*inside, "ip", "link", "set", "eth0", "up")
+        return Background("wan", [*inside, "dnsmasq", "-k", "-C", "/dev/null", "--no-resolv",
+                                  "--no-hosts", "--user=root", "--pid-file",
+                                  f"--listen-address={self.SERVER}", "--bind-interfaces",
+                                  f"--address=/{FOREIGN}/{FOREIGN_ADDRESS}"])
 
     def _is_activated(self):
         if not self.process.is_running():
@@ -185,7 +192,9 @@ exec NetworkManager --debug"""])
 
     def stop(self):
         self.process.stop()
+        self.server.stop()
         run("ip", "link", "delete", self.LINK)
+        run("ip", "netns", "delete", self.NETWORK)
 
 
 def _configure(name, text):

@@ -121,7 +121,7 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 			.key = "upstream",
 			.type = CONF_TYPE_UPSTREAM,
 			.max = CONF_UPSTREAMS_MAX,
-			.default_text = "none",
+			.default_text = "resolv.conf",
 			.unit = "servers",
 			.help = "Who answers for names that are not ours: 'resolv.conf' for the "
 				"servers that\n"
@@ -188,6 +188,17 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 				"upstream server\n"
 				"answers. 0: never.",
 			.offset = offsetof(struct conf, serve_stale_s),
+		},
+	[CONF_LOG_QUERIES] =
+		{
+			.section = "log",
+			.key = "queries",
+			.type = CONF_TYPE_SWITCH,
+			.default_text = "no",
+			.help = "'yes': each question has a line in the log that tells who asked "
+				"what, and what\n"
+				"became of it. Such lines are personal data.",
+			.offset = offsetof(struct conf, log_queries),
 		},
 };
 

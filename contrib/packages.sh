@@ -5,11 +5,16 @@
 BUILD_PACKAGES=(cmake ninja-build gcc libc6-dev pkg-config
 	libuv1-dev libc-ares-dev libldns-dev libjson-c-dev libcdb-dev libinih-dev)
 
+# What packaging it needs as well.
+PACKAGE_PACKAGES=(dpkg-dev file gzip rpm)
+
 # What its tests need as well: compilers and judges, then what the end-to-end tests run.
 TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
 	python3 python3-dnspython bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
-	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace dbus)
+	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace dbus
+	mandoc jq bash-completion zsh fish apparmor tmux python3-rich librsvg2-bin
+	mmdebstrap lintian cpio)
 
 # What the tests unpack, but never install: these would change how the host resolves names.
 UNPACKED_PACKAGES=(systemd-resolved libnss-resolve bind9 knot-resolver network-manager nscd)

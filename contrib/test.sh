@@ -24,6 +24,7 @@ phase() { printf '\n== %s (%s s)\n' "$*" "$SECONDS" >&2; }
 shell_scripts() {
 	grep -rlE '^#!/bin/(ba)?sh' contrib tests .ci
 	echo contrib/packages.sh
+	echo contrib/completion/leasedns.bash
 }
 
 check_style() {
@@ -71,7 +72,7 @@ main() {
 		return 1
 	fi
 	phase "packages"
-	packages_require "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+	packages_require "${BUILD_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 	cd "$ROOT"
 	phase "guest image"
 	tests/e2e/make_guest_image.py build/guest

@@ -185,8 +185,8 @@ static void daemon_notify_ready(struct daemon *daemon)
 
 /* Answers ----------------------------------------------------------------------------------- */
 
-static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
-	size_t reply_cap, size_t *out_reply_len)
+static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
 {
 	struct daemon *daemon = ctx;
 	const struct answer_limits limits = {
@@ -194,13 +194,16 @@ static enum answer_verdict daemon_answer(void *ctx, bool is_tcp, struct bytes qu
 		.recursion_available = daemon->forwards,
 	};
 	enum answer_verdict verdict;
+	enum answered answered;
 
+	(void)peer;
 	/* time() reads the kernel's coarse clock without a system call: a lease is gone in the
 	 * second after its last, for every query of a batch. */
 	verdict = answer_query(
 		daemon->zone, &limits, (int64_t)time(NULL), query, reply, reply_cap, out_reply_len);
 	if (verdict == ANSWER_FORWARD)
-		return forward_answer(daemon->forward, is_tcp, query, reply, out_reply_len);
+		return forward_answer(
+			daemon->forward, is_tcp, query, reply, out_reply_len, &answered);
 	return verdict;
 }
 

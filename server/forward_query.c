@@ -7,21 +7,14 @@
 /* A server that has been slow lately is given some more time, up to this. */
 #define PATIENCE_MAX_MS 2000u
 
-static void query_next(struct forward_query *query);
-
 static uint64_t query_now_ms(const struct forward_query *query)
 {
 	return uv_now(query->forward->loop);
 }
 
-static struct upstream_server *attempt_server(const struct forward_attempt *attempt)
-{
-	return &attempt->query->list->servers[attempt->server];
-}
-
 /* Attempts ---------------------------------------------------------------------------------- */
 
-static void attempt_close(struct forward_attempt *attempt)
+void forward_attempt_close(struct forward_attempt *attempt)
 {
 	struct forward_attempt **place = &attempt->query->attempts;
 
@@ -46,7 +39,7 @@ static void attempts_close_oldest(struct forward_query *query)
 		count++;
 	}
 	if (count >= FORWARD_ATTEMPTS_MAX)
-		attempt_close(oldest);
+		forward_attempt_close(oldest);
 }
 
 static void attempt_write_message(struct forward_attempt *attempt)
@@ -65,12 +58,6 @@ static void attempt_write_message(struct forward_attempt *attempt)
 	/* OPT is the last record, and the only one (ARCOUNT). */
 	attempt->query_octets -= MESSAGE_OPT_OCTETS;
 	dns_write_u16(message + 10, 0);
-}
-
-static struct bytes attempt_question(const struct forward_attempt *attempt)
-{
-	return (struct bytes){
-		attempt->octets + 2 + DNS_HEADER_OCTETS, attempt->query->key.question_octets};
 }
 
 /* Time. */
@@ -96,7 +83,7 @@ static uint64_t attempt_patience_ms(const struct forward_attempt *attempt)
 {
 	const unsigned round = attempt->query->round < 4 ? attempt->query->round : 4;
 	uint64_t patience_ms = (uint64_t)FORWARD_ATTEMPT_MS << round;
-	uint64_t usual_ms = attempt_server(attempt)->latency_us / 1000 * 3;
+	uint64_t usual_ms = forward_attempt_server(attempt)->latency_us / 1000 * 3;
 
 	if (usual_ms > PATIENCE_MAX_MS)
 		usual_ms = PATIENCE_MAX_MS;
@@ -125,7 +112,7 @@ static void query_server_refused(struct forward_query *query)
 	if (++query->refused_in_turn >= query->order_count)
 		query_rest(query);
 	else
-		query_next(query);
+		forward_query_next(query);
 }
 
 static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t server,
@@ -151,7 +138,7 @@ static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t 
 }
 
 /* Asks a server. If that cannot be sent, the next one. */
-static void query_send(struct forward_query *query, uint8_t server, enum forward_reason reason,
+void forward_query_send(struct forward_query *query, uint8_t server, enum forward_reason reason,
 	bool is_tcp, bool has_edns)
 {
 	struct forward_attempt *attempt = attempt_new(query, server, reason, is_tcp, has_edns);
@@ -200,7 +187,7 @@ static bool query_pick(struct forward_query *query, uint8_t *out_server)
 
 static void query_give_best(struct forward_query *query);
 
-static void query_next(struct forward_query *query)
+void forward_query_next(struct forward_query *query)
 {
 	uint8_t server = 0;
 
@@ -213,7 +200,7 @@ static void query_next(struct forward_query *query)
 		query_give_best(query);
 		return;
 	}
-	query_send(query, server, FORWARD_FIRST,
+	forward_query_send(query, server, FORWARD_FIRST,
 		query->wants_tcp && (query->tcp_failed & 1u << server) == 0, true);
 }
 
@@ -237,7 +224,7 @@ static void query_close(struct forward_query *query)
 	struct forward_query **place = &forward->buckets[query->key.hash % FORWARD_BUCKETS];
 
 	while (query->attempts)
-		attempt_close(query->attempts);
+		forward_attempt_close(query->attempts);
 	while (*place != query)
 		place = &(*place)->next;
 	*place = query->next;
@@ -264,11 +251,15 @@ static void clients_reply(struct forward *forward, struct forward_client *client
 
 		/* Over TCP there is no way to ask for the rest of it. */
 		if (reply && !(client->how.reply_octets_max == ANSWER_TCP_OCTETS_MAX &&
-				     (reply->octets.ptr[2] & 0x02) != 0))
+				     (reply->octets.ptr[2] & 0x02) != 0)) {
+			client->from.answered =
+				reply->is_stale ? ANSWERED_STALE : ANSWERED_FORWARDED;
 			len = message_to_client(reply, &client->how, forward->reply);
-		else
+		} else {
+			client->from.answered = ANSWERED_FAILED;
 			len = message_error_to_client(
 				&client->how, DNS_RCODE_SERVFAIL, extended_error, forward->reply);
+		}
 		forward_settle(forward, client, (struct bytes){forward->reply, len});
 		client = next;
 	}
@@ -307,12 +298,13 @@ void forward_query_fail(struct forward_query *query, uint32_t extended_error, bo
 	while (client) {
 		struct forward_client *next = client->next;
 
+		client->from.answered = ANSWERED_DROPPED;
 		forward_settle(forward, client, (struct bytes){NULL, 0});
 		client = next;
 	}
 }
 
-static void query_finish(struct forward_query *query, const struct message *message)
+void forward_query_finish(struct forward_query *query, const struct message *message)
 {
 	struct forward *forward = query->forward;
 	const struct message_reply reply = message_reply_of(message);
@@ -345,211 +337,14 @@ static void query_give_best(struct forward_query *query)
 		forward_query_fail(query, message.extended_error, false);
 		return;
 	}
-	query_finish(query, &message);
+	forward_query_finish(query, &message);
 }
 
-/* Replies ----------------------------------------------------------------------------------- */
-
-/* How good a reply is that does not answer; 0: it does. */
-static unsigned reply_rank(const struct message *message)
-{
-	if (message->is_truncated)
-		return 4;
-	switch (message->rcode) {
-	case DNS_RCODE_SERVFAIL:
-		return 3; /* May carry an extended error that says why. */
-	case DNS_RCODE_REFUSED:
-		return 2;
-	case DNS_RCODE_FORMERR:
-	case DNS_RCODE_NOTIMP:
-	case DNS_RCODE_NOTAUTH:
-	case DNS_RCODE_BADVERS:
-		return 1;
-	default:
-		return 0;
-	}
-}
-
-static void query_keep_best(
-	struct forward_query *query, const uint8_t *octets, size_t len, unsigned rank)
-{
-	uint8_t *copy;
-
-	if (rank <= query->best_rank)
-		return;
-	copy = malloc(len);
-	if (!copy)
-		return;
-	memcpy(copy, octets, len);
-	free(query->best);
-	query->best = copy;
-	query->best_len = len;
-	query->best_rank = rank;
-}
-
-/* RFC 6891 section 7: who does not know OPT says FORMERR, or NOTIMP, without one. */
-static bool is_edns_trouble(const struct forward_attempt *attempt, const struct message *message)
-{
-	if (!attempt->has_edns)
-		return false;
-	return message->rcode == DNS_RCODE_BADVERS ||
-	       ((message->rcode == DNS_RCODE_FORMERR || message->rcode == DNS_RCODE_NOTIMP) &&
-		       !message->has_edns);
-}
-
-static void attempt_has_replied(struct forward_attempt *attempt)
-{
-	const uint64_t took_us = (uv_hrtime() - attempt->sent_ns) / 1000;
-
-	/* A connection takes longer than a datagram, and is not what is compared. */
-	upstream_replied(attempt_server(attempt), attempt->is_tcp ? 0 : (uint32_t)took_us);
-	attempt->query->refused_in_turn = 0;
-}
-
-static void query_take_truncated(struct forward_query *query, struct forward_attempt *attempt,
-	const uint8_t *octets, size_t len)
-{
-	const uint8_t server = attempt->server;
-	const bool is_tcp = attempt->is_tcp;
-	const bool has_edns = attempt->has_edns;
-
-	query->forward->stats.truncated++;
-	query_keep_best(query, octets, len, 4);
-	attempt_close(attempt);
-	if (!is_tcp && (query->tcp_failed & 1u << server) == 0) {
-		query_send(query, server, FORWARD_TRUNCATED, true, has_edns);
-		return;
-	}
-	query->answered |= 1u << server;
-	query_next(query);
-}
-
-static void query_take_reply(struct forward_query *query, struct forward_attempt *attempt,
-	const struct message *message, const uint8_t *octets, size_t len)
-{
-	const unsigned rank = reply_rank(message);
-	const uint8_t server = attempt->server;
-	const bool is_newest = attempt == query->attempts;
-	const bool is_tcp = attempt->is_tcp;
-	const enum forward_reason reason = attempt->reason;
-
-	if (rank == 0) {
-		query_finish(query, message);
-		return;
-	}
-	if (is_edns_trouble(attempt, message)) {
-		attempt_close(attempt);
-		query_send(query, server, reason, is_tcp, false);
-		return;
-	}
-	query_keep_best(query, octets, len, rank);
-	query->answered |= 1u << server;
-	attempt_close(attempt);
-	if (is_newest || !query->attempts)
-		query_next(query);
-}
-
-/* Lower case of letters only; lengths of labels are below 'A'. */
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
-}
-
-/* Everything as it should be, but for the case of the question. */
-static bool is_case_broken(const struct forward_attempt *attempt, const uint8_t *octets, size_t len)
-{
-	const struct bytes question = attempt_question(attempt);
-	const uint8_t *its = octets + DNS_HEADER_OCTETS;
-
-	if (len < DNS_HEADER_OCTETS + question.len || (octets[2] & 0x80) == 0 ||
-		dns_read_u16(octets) != attempt->id || memcmp(its, question.ptr, question.len) == 0)
-		return false;
-	for (size_t i = 0; i + DNS_QUESTION_TAIL_OCTETS < question.len; i++) {
-		if (lower(its[i]) != lower(question.ptr[i]))
-			return false;
-	}
-	return memcmp(its + question.len - DNS_QUESTION_TAIL_OCTETS,
-		       question.ptr + question.len - DNS_QUESTION_TAIL_OCTETS,
-		       DNS_QUESTION_TAIL_OCTETS) == 0;
-}
-
-/* Case that is not ours is believed over TCP, and from a server that is known for it, or is about
- * to be: it was asked a second time, in plain lower case, on another port. Nobody hits that by
- * chance.
- */
-static bool may_break_case(const struct forward_attempt *attempt)
-{
-	return attempt->is_tcp || !attempt->has_case;
-}
-
-static void query_take_junk(
-	struct forward_query *query, struct forward_attempt *attempt, bool is_case)
-{
-	const uint8_t server = attempt->server;
-	const bool has_edns = attempt->has_edns;
-	const bool tcp_failed = (query->tcp_failed & 1u << server) != 0;
-
-	query->forward->stats.mismatched++;
-	if (attempt->is_tcp) {
-		forward_query_attempt_failed(query, attempt);
-		return;
-	}
-	attempt->junk++;
-	if (!is_case && attempt->junk < FORWARD_JUNK_MAX)
-		return;
-	attempt_close(attempt);
-	if (is_case)
-		query_send(query, server, FORWARD_CASE, !tcp_failed, has_edns);
-	else if (!tcp_failed)
-		query_send(query, server, FORWARD_SPOOFED, true, has_edns);
-	else
-		query_next(query);
-}
-
-static void attempt_learn(const struct forward_attempt *attempt, const struct message *message,
-	bool is_case_broken_now)
-{
-	struct upstream_server *server = attempt_server(attempt);
-	const uint64_t until_ms = query_now_ms(attempt->query) + UPSTREAM_QUIRK_MS;
-
-	if (is_case_broken_now)
-		server->breaks_case_until_ms = until_ms;
-	if (!attempt->has_edns && reply_rank(message) == 0 && server->no_edns_until_ms == 0)
-		server->no_edns_until_ms = until_ms;
-}
-
-void forward_query_take(
-	struct forward_query *query, struct forward_attempt *attempt, uint8_t *octets, size_t len)
-{
-	const struct bytes question = attempt_question(attempt);
-	const bool is_case = is_case_broken(attempt, octets, len);
-	struct message message;
-
-	if (is_case && may_break_case(attempt))
-		memcpy(octets + DNS_HEADER_OCTETS, question.ptr, question.len);
-	switch (message_check((struct bytes){octets, len}, attempt->id, question, &message)) {
-	case MESSAGE_OK:
-		attempt_has_replied(attempt);
-		attempt_learn(attempt, &message, is_case);
-		query_take_reply(query, attempt, &message, octets, len);
-		break;
-	case MESSAGE_TRUNCATED:
-		attempt_has_replied(attempt);
-		attempt_learn(attempt, &message, is_case);
-		query_take_truncated(query, attempt, octets, len);
-		break;
-	case MESSAGE_FOREIGN:
-		query_take_junk(query, attempt, is_case);
-		break;
-	case MESSAGE_MALFORMED:
-		query_take_junk(query, attempt, false);
-		break;
-	}
-}
+/* Failing ----------------------------------------------------------------------------------- */
 
 void forward_query_attempt_failed(struct forward_query *query, struct forward_attempt *attempt)
 {
-	struct upstream_server *server = attempt_server(attempt);
+	struct upstream_server *server = forward_attempt_server(attempt);
 	const uint8_t number = attempt->server;
 	const enum forward_reason reason = attempt->reason;
 	const bool is_tcp = attempt->is_tcp;
@@ -558,15 +353,15 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 
 	if (is_tcp)
 		query->tcp_failed |= 1u << number;
-	attempt_close(attempt);
+	forward_attempt_close(attempt);
 	/* Many a small forwarder knows no TCP. */
 	if (is_tcp && (reason == FORWARD_FIRST || reason == FORWARD_CASE)) {
-		query_send(query, number, reason, false, has_edns);
+		forward_query_send(query, number, reason, false, has_edns);
 		return;
 	}
 	if (is_tcp) {
 		query->answered |= reason == FORWARD_TRUNCATED ? 1u << number : 0;
-		query_next(query);
+		forward_query_next(query);
 		return;
 	}
 	if (upstream_failed(server, 0))
@@ -596,15 +391,15 @@ static void query_on_timer(uv_timer_t *timer)
 	if (attempt && !attempt->is_late) {
 		attempt->is_late = true;
 		query->forward->stats.timeouts++;
-		if (upstream_failed(attempt_server(attempt), FORWARD_ATTEMPT_MS * 1000))
-			prober_doubts(query->forward->prober, attempt_server(attempt));
+		if (upstream_failed(forward_attempt_server(attempt), FORWARD_ATTEMPT_MS * 1000))
+			prober_doubts(query->forward->prober, forward_attempt_server(attempt));
 	}
 	/* Twice is enough where nobody listens. */
 	if (!attempt && query->has_network_error && query->round >= 1) {
 		query_give_best(query);
 		return;
 	}
-	query_next(query);
+	forward_query_next(query);
 }
 
 struct forward_query *forward_query_new(
@@ -633,5 +428,5 @@ struct forward_query *forward_query_new(
 void forward_query_start(struct forward_query *query)
 {
 	assert(query->order_count > 0);
-	query_next(query);
+	forward_query_next(query);
 }

@@ -4,10 +4,10 @@
 #define SERVER_FORWARD_QUERY_H
 
 #include "server/forward.h"
+#include "server/forward_groups.h"
 #include "server/message.h"
 #include "server/prober.h"
 #include "server/random.h"
-#include "server/resolv_conf.h"
 #include "server/siphash.h"
 #include "server/upstream.h"
 
@@ -40,12 +40,6 @@
 /** RFC 8914 section 4.15. */
 #define FORWARD_EDE_NOT_READY 14u
 
-struct forward_group {
-	uint8_t octets; /**< Of `name`, with the root; 0: for all names. */
-	uint8_t name[DNS_NAME_OCTETS_MAX];
-	struct upstream_list *list; /**< NULL: refused. */
-};
-
 /** One that waits. */
 struct forward_client {
 	struct forward_client *next;
@@ -73,13 +67,15 @@ struct forward_attempt {
 	enum forward_reason reason;
 	bool is_tcp;
 	bool has_edns;
-	bool has_case; /**< 0x20: random case. */
-	bool is_late;  /**< Counted as a failure already. */
+	bool has_case;  /**< 0x20: random case. */
+	bool is_late;   /**< Counted as a failure already. */
+	bool is_unsent; /**< Over UDP: to be sent before the loop waits. */
 	unsigned junk;
 	uint64_t sent_ns;
 	size_t query_octets;
 	uint8_t octets[2 + MESSAGE_QUERY_OCTETS_MAX]; /**< The message behind TCP's length. */
 	int fd;                                       /**< Of UDP. */
+	struct forward_attempt *next_unsent;          /**< While `is_unsent`. */
 	uv_tcp_t tcp;
 	uv_connect_t connect;
 	uv_write_t write;
@@ -114,18 +110,26 @@ struct forward_query {
 	unsigned best_rank;
 };
 
+/** Replies over UDP are sent, and questions asked, many by one system call or at least one right
+ *  behind the other: whoever waits for them is woken once. */
+#define FORWARD_BURST_MAX 64u
+
+/** Replies to be sent when all that has come from upstreams is worked off. */
+struct forward_outbox {
+	size_t count;
+	struct listener_client clients[FORWARD_BURST_MAX];
+	struct bytes replies[FORWARD_BURST_MAX];
+	uint8_t octets[FORWARD_BURST_MAX][ANSWER_UDP_OCTETS_MAX];
+};
+
 struct forward {
 	uv_loop_t *loop;
 	struct random_pool random;
 	struct cache *cache;
 	struct cache_settings cache_settings;
 	struct prober *prober;
-	struct resolv_conf *resolv_conf;
-	struct forward_settings settings;
-	struct conf_endpoint *own;
-	enum conf_upstream upstream;
-	struct forward_group *groups; /**< Those of single domains, longest first; then the rest. */
-	size_t group_count;
+	struct forward_groups *groups;
+	struct forward_settings settings; /**< `own` is void after the start. */
 	struct forward_query *buckets[FORWARD_BUCKETS];
 	uint16_t shares[FORWARD_SHARE_PLACES];
 	struct siphash_key share_key;
@@ -134,7 +138,12 @@ struct forward {
 	int udp_epoll;                      /**< All sockets of attempts over UDP; -1: none. */
 	bool is_taking;                     /**< Events of `udp_epoll` are being worked off. */
 	struct forward_attempt *udp_closed; /**< To be freed behind them. */
-	size_t handles_open;                /**< Of queries, attempts over TCP and `udp_poll`. */
+	struct forward_outbox outbox;       /**< Empty unless `is_taking`. */
+	uv_prepare_t udp_prepare;           /**< Sends what is unsent before the loop waits. */
+	struct forward_attempt *udp_unsent; /**< Oldest first. */
+	struct forward_attempt **udp_unsent_end;
+	size_t udp_unsent_count;
+	size_t handles_open; /**< Of queries, attempts over TCP and `udp_poll`. */
 	bool is_stopped;
 	uint8_t received[ANSWER_TCP_OCTETS_MAX]; /**< Used within one callback only. */
 	uint8_t reply[ANSWER_TCP_OCTETS_MAX];    /**< Likewise. */
@@ -148,6 +157,8 @@ void forward_free_if_unused(struct forward *forward);
 
 /** Sends a client away, and counts it no longer. @param reply empty: no reply. */
 void forward_settle(struct forward *forward, struct forward_client *client, struct bytes reply);
+/** Sends what is in the outbox. */
+void forward_outbox_flush(struct forward *forward);
 
 /** A query without clients, in its bucket. NULL if memory is short.
  *  @param list held by the query; forward_query_start() then asks it. */
@@ -158,7 +169,27 @@ void forward_query_start(struct forward_query *query);
 /** Settles all clients with SERVFAIL, or, with `is_quiet`, without a reply, and frees itself. */
 void forward_query_fail(struct forward_query *query, uint32_t extended_error, bool is_quiet);
 
-/** Something came. The query may be gone afterwards; the attempt's `query` is NULL then.
+/** Whom it was sent to. Not once it was given up. */
+static inline struct upstream_server *forward_attempt_server(const struct forward_attempt *attempt)
+{
+	return &attempt->query->list->servers[attempt->server];
+}
+
+/** Gives an attempt up: what may still come for it is not read. */
+void forward_attempt_close(struct forward_attempt *attempt);
+
+/** Asks a server of the list. If that cannot be sent, the next one. The query may be gone
+ *  afterwards; likewise for the others below. */
+void forward_query_send(struct forward_query *query, uint8_t server, enum forward_reason reason,
+	bool is_tcp, bool has_edns);
+/** Asks the next server that has not said yet that it has no answer. If all have, clients get the
+ *  best of what they said. */
+void forward_query_next(struct forward_query *query);
+/** Settles all clients with a reply, which is kept in the cache. */
+void forward_query_finish(struct forward_query *query, const struct message *message);
+
+/** Something came (forward_reply.c). The query may be gone afterwards; the attempt's `query` is
+ * NULL then.
  *  @param octets may be written to. */
 void forward_query_take(
 	struct forward_query *query, struct forward_attempt *attempt, uint8_t *octets, size_t len);
@@ -168,12 +199,14 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 /** Before the first and after the last attempt. @return 0 or a negative libuv error. */
 int forward_udp_start(struct forward *forward);
 void forward_udp_stop(struct forward *forward);
-/** Opens the socket and sends. @return 0 or a negative libuv error; then the attempt is as before.
- */
+/** Opens the socket; sends before the loop waits again, with others. @return 0 or a negative libuv
+ *  error; then the attempt is as before. */
 int forward_udp_send(struct forward_attempt *attempt);
 /** Connects; sends when connected. The attempt is to be closed also if that fails.
  *  @return 0 or a negative libuv error. */
 int forward_tcp_send(struct forward_attempt *attempt);
+/** Sends what waits for the loop to wait. */
+void forward_udp_flush(struct forward *forward);
 /** Gives the attempt up: its descriptor is free at once, its memory later. */
 void forward_udp_close(struct forward_attempt *attempt);
 void forward_tcp_close(struct forward_attempt *attempt);

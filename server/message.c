@@ -54,39 +54,11 @@ static uint32_t read_u32(const uint8_t *octets)
 	return (uint32_t)dns_read_u16(octets) << 16 | dns_read_u16(octets + 2);
 }
 
-/* Moves over a name up to `end` without following pointers. They must point strictly backwards,
- * behind the header (RFC 9267 section 2). */
-static bool name_skip(const uint8_t *octets, size_t end, size_t *at)
-{
-	const size_t start = *at;
-
-	while (*at < end) {
-		const uint8_t len = octets[*at];
-
-		if (len >= DNS_POINTER >> 8) {
-			if (end - *at < 2)
-				return false;
-			const size_t target = dns_read_u16(octets + *at) & ~DNS_POINTER;
-
-			*at += 2;
-			return target >= DNS_HEADER_OCTETS && target < start;
-		}
-		if (len > DNS_LABEL_OCTETS_MAX)
-			return false;
-		*at += 1u + len;
-		if (*at - start > DNS_NAME_OCTETS_MAX)
-			return false;
-		if (len == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool record_read(struct bytes message, size_t at, struct record *out_record)
 {
 	const size_t owner_offset = at;
 
-	if (!name_skip(message.ptr, message.len, &at) || message.len - at < DNS_RECORD_TAIL_OCTETS)
+	if (!query_name_skip(message, &at) || message.len - at < DNS_RECORD_TAIL_OCTETS)
 		return false;
 	const size_t rdata_offset = at + DNS_RECORD_TAIL_OCTETS;
 	const size_t rdata_octets = dns_read_u16(message.ptr + at + 8);
@@ -109,9 +81,10 @@ static uint32_t record_ttl(const uint8_t *octets, const struct record *record)
  * kept. */
 static void soa_read(struct message *message, const uint8_t *octets, const struct record *record)
 {
+	const struct bytes up_to_end = {octets, record->end};
 	size_t at = record->rdata_offset;
 
-	if (!name_skip(octets, record->end, &at) || !name_skip(octets, record->end, &at) ||
+	if (!query_name_skip(up_to_end, &at) || !query_name_skip(up_to_end, &at) ||
 		record->end != at + SOA_TAIL_OCTETS)
 		return;
 	const uint32_t minimum = read_u32(octets + record->end - SOA_MINIMUM_OCTETS);

@@ -89,10 +89,7 @@ static bool question_read(struct query *query)
 	return true;
 }
 
-/* Moves over a name without following pointers: what the owner of an ignored record is does not
- * matter, and following would cost work that the message does not pay for (RFC 9267 section 2).
- * A pointer must point strictly backwards, behind the header. */
-static bool name_skip(struct bytes message, size_t *offset)
+bool query_name_skip(struct bytes message, size_t *offset)
 {
 	const size_t start = *offset;
 	size_t at = start;
@@ -126,7 +123,7 @@ static bool record_read(struct bytes message, size_t *offset, struct query_recor
 	const size_t owner_offset = *offset;
 	size_t at = owner_offset;
 
-	if (!name_skip(message, &at) || message.len - at < DNS_RECORD_TAIL_OCTETS)
+	if (!query_name_skip(message, &at) || message.len - at < DNS_RECORD_TAIL_OCTETS)
 		return false;
 	const size_t tail_offset = at;
 	const size_t rdata_octets = dns_read_u16(message.ptr + at + 8);

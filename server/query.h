@@ -60,6 +60,13 @@ struct query {
 /** Parses `message`, at most 65,535 octets. */
 enum query_verdict query_parse(struct bytes message, struct query *out_query);
 
+/** Moves over a name without following pointers: what the owner of an ignored record is does not
+ *  matter, and following would cost work that the message does not pay for (RFC 9267 section 2).
+ *  @param offset where it starts in `message`; then where it ended.
+ *  @return false, with nothing changed, if it is malformed, over 255 octets, or has a pointer that
+ *  does not point strictly backwards, behind the header. */
+bool query_name_skip(struct bytes message, size_t *offset);
+
 /** Reads a name that may be compressed, e.g. a record's owner.
  *  @param offset where it starts in `message`.
  *  @param out_name wire format, uncompressed, case kept.

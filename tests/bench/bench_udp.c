@@ -92,14 +92,15 @@ static void print_cost(const char *name, uint64_t spent_ns, uint64_t queries)
 }
 
 /* The question as it came, one address behind it. */
-static enum answer_verdict trivial_answer(void *ctx, bool is_tcp, struct bytes query,
-	uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
+static enum answer_verdict trivial_answer(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
 {
 	static const uint8_t address[] = {
 		0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 168, 122, 10};
 	(void)ctx;
 	(void)is_tcp;
 
+	(void)peer;
 	if (query.len < 12 || query.len > reply_cap - sizeof(address))
 		return ANSWER_DROP;
 	memcpy(reply, query.ptr, query.len);
@@ -149,7 +150,8 @@ static unsigned floor_turn(struct floor *floor, int fd)
 		struct bytes query = {floor->octets[i], floor->messages[i].msg_len};
 		size_t len = 0;
 
-		trivial_answer(NULL, false, query, floor->reply[i], sizeof(floor->reply[i]), &len);
+		trivial_answer(
+			NULL, false, NULL, query, floor->reply[i], sizeof(floor->reply[i]), &len);
 		floor->iov[i] = (struct iovec){floor->reply[i], len};
 	}
 	for (int done = 0; done<count; done += sent> 0 ? sent : 1)

@@ -24,6 +24,8 @@ PRIVATE = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/v
 STATE = "/run/e2e"
 #: What /etc/leasedns.conf is inside: an empty file if the host has one, else nothing.
 HOST_CONF = "/etc/leasedns.conf"
+#: Likewise: nobody is asked in the host's name.
+RESOLV_CONF = "/etc/resolv.conf"
 #: What the host is called inside: no guest may be called like its host.
 HOSTNAME = "e2e-host"
 #: From SIGTERM until the whole sandbox is killed.
@@ -125,5 +127,10 @@ def _mount_private():
             raise SystemExit(f"{path} is missing: install libvirt-daemon-system")
         _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
     os.makedirs(STATE)
-    if os.path.exists(HOST_CONF):
-        _mount("--bind", "/dev/null", HOST_CONF)
+    # Regular files: not everybody takes a device for a configuration.
+    empty = os.path.join(STATE, "empty")
+    with open(empty, "x", encoding="ascii"):
+        pass
+    for path in (HOST_CONF, RESOLV_CONF):
+        if os.path.exists(path):
+            _mount("--bind", empty, path)

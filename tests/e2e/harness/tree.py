@@ -1,0 +1,48 @@
+"""Trees of Debian releases, made once by mmdebstrap from the mirror that this machine's apt uses."""
+
+import fcntl
+import os
+import pathlib
+import subprocess
+
+BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
+#: What a booted tree needs, and what our packages depend on, in each release.
+PACKAGES = {
+    "bookworm": ("libc-ares2", "libuv1", "libldns3", "libjson-c5"),
+    "trixie": ("libcares2", "libuv1t64", "libldns3t64", "libjson-c5"),
+}
+COMMON = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "libcdb1", "libinih1")
+
+
+def mirror():
+    """Where apt gets this machine's Debian from. It is nowhere written down but there."""
+    release = dict(line.rstrip().split("=", 1) for line in open("/etc/os-release", encoding="utf-8")
+                   if "=" in line)["VERSION_CODENAME"].strip('"')
+    found = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
+        check=True, capture_output=True, text=True).stdout.splitlines()
+    for line in found:
+        name, _, uri = line.partition(" ")
+        if name == release and uri.rstrip("/").endswith("debian"):
+            return uri
+    raise AssertionError("apt's sources name no mirror of Debian")
+
+
+def make(suite):
+    """The tree of a release, below build/. Outside of any sandbox, because it needs the network; the
+    first time it takes a minute."""
+    tree = BUILD / f"tree-{suite}"
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f"tree-{suite}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tree.exists():
+            fresh = BUILD / f"tree-{suite}.new"
+            subprocess.run(["rm", "-rf", fresh], check=True)
+            packages = ",".join(COMMON + PACKAGES[suite])
+            done = subprocess.run(
+                ["mmdebstrap", "--variant=minbase", f"--include={packages}", suite, fresh, mirror()],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise AssertionError(f"mmdebstrap {suite}:\n{done.stderr}")
+            os.rename(fresh, tree)
+    return tree

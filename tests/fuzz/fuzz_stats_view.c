@@ -31,8 +31,12 @@ static void prometheus_check(const char *text)
 		CHECK(end != NULL);
 		CHECK(has_prefix(text, "# HELP leasedns_") ||
 			has_prefix(text, "# TYPE leasedns_") || has_prefix(text, "leasedns_"));
-		CHECK(text[0] == '#' || (end[-1] >= '0' && end[-1] <= '9'));
-		CHECK(text[0] == '#' || !memmem(text, (size_t)(end - text), "} -", 3));
+		if (text[0] != '#') {
+			const char *value = memrchr(text, ' ', (size_t)(end - text));
+
+			CHECK(value && end - value > 1);
+			CHECK(strspn(value + 1, "0123456789.") == (size_t)(end - value - 1));
+		}
 		text = end + 1;
 	}
 }

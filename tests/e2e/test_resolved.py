@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""systemd-resolved in front of leasedns and behind it, in a sandbox, with the files of contrib/resolvers.
+"""systemd-resolved in front of leasedns and behind it, in a sandbox, by the files of contrib/resolvers.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""systemd-resolved without systemd: with a D-Bus of its own, and an uplink that has a name server."""
+"""systemd-resolved without systemd: with a D-Bus of its own, and an uplink with a name server."""
 
 import os
 import pathlib
@@ -38,8 +38,8 @@ def set_up():
 
 
 class Resolved:
-    """A running systemd-resolved. `settings` are lines of [Resolve]; `uplink_dns` is whom its uplink
-    names as a server, if anybody."""
+    """A running systemd-resolved. `settings` are lines of [Resolve]; `uplink_dns` is the server that
+    its uplink names, if any."""
 
     def __init__(self, settings="", uplink_dns=resolvers.ROOT_SERVER):
         CONF.mkdir(parents=True, exist_ok=True)

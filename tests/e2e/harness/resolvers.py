@@ -1,6 +1,6 @@
 """Resolvers of a host that ask leasedns, each with the file that contrib/resolvers has for it.
 
-Around them: a signed root zone in which no `libvirt` is, as in the real one, and leases that change.
+Around them: a signed root zone without `libvirt`, as the real one is, and leases that change.
 """
 
 import json

@@ -149,12 +149,10 @@ def run_tests():
     world.machine = booted.Machine(TREE)
     world.machine.boot()
     try:
-        cases = ["Unit"] if SUITE in ("bookworm", "trixie") else ["Unit", "Delegate"]
-        program = unittest.main(argv=sys.argv + (cases if len(sys.argv) == 1 else []),
-                                verbosity=2, exit=False)
+        return resolvers.run_all(["Unit"] if SUITE in ("bookworm", "trixie") else
+                                 ["Unit", "Delegate"])
     finally:
         world.machine.halt()
-    return int(not program.result.wasSuccessful())
 
 
 if __name__ == "__main__":

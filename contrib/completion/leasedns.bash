@@ -30,7 +30,7 @@ _leasedns() {
 	local cur prev words cword split options=''
 	_init_completion -s || return
 	if ((cword == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'serve list lookup index --help --version' \
+		mapfile -t COMPREPLY < <(compgen -W 'serve list lookup check index stats --help --version' \
 			-- "$cur")
 		return
 	fi
@@ -43,13 +43,14 @@ _leasedns() {
 	case ${words[1]} in
 	serve) options='--print-config -v --verbose' ;;
 	list) options='--json --watch --all' ;;
-	lookup) options='--json' ;;
+	lookup | check) options='--json' ;;
 	index) ;;
+	stats) options='--json --prometheus --all' ;;
 	*) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "-c --config -h --help $options" -- "$cur")
-	elif [[ ${words[1]} == lookup ]] && __leasedns_wants_name; then
+	elif [[ ${words[1]} == @(lookup|check) ]] && __leasedns_wants_name; then
 		mapfile -t COMPREPLY < <(compgen -W "$(__leasedns_names | sort -u)" -- "$cur")
 	fi
 }

@@ -199,7 +199,8 @@ class CompletionTest(unittest.TestCase):
         for shell in self.shells:
             self.assert_names(shell, "leasedns lookup d",
                               [name for name in NAMES_D if shell != "bash" or " " not in name])
-            self.assert_names(shell, "leasedns lookup --json ubuntu2", ["ubuntu22.04"])
+            for command in ("lookup", "check"):
+                self.assert_names(shell, f"leasedns {command} --json ubuntu2", ["ubuntu22.04"])
 
     def test_one_name_is_enough(self):
         for line in ("leasedns lookup web ", "leasedns list ", "leasedns index ",

@@ -78,6 +78,7 @@ struct conf {
 	uint32_t cache_kib;     /**< [forward] cache-size, KiB; 0: no cache */
 	uint32_t max_ttl_s;     /**< [forward] max-ttl, seconds */
 	uint32_t serve_stale_s; /**< [forward] serve-stale, seconds; 0: never */
+	bool log_queries;       /**< [log] queries */
 };
 
 /** The embedded defaults. CONF_OK or CONF_E_NO_MEMORY. */

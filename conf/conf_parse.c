@@ -188,6 +188,7 @@ static enum conf_status key_set(
 	case CONF_TYPE_ZONES:
 	case CONF_TYPE_DIRECTORIES:
 	case CONF_TYPE_NUMBER:
+	case CONF_TYPE_SWITCH:
 	case CONF_TYPE_FILE:
 	case CONF_TYPE_UPSTREAM:
 		break;

@@ -82,6 +82,9 @@ void conf_print_value(const struct conf_entry *entry, const struct conf *conf, s
 	case CONF_TYPE_NUMBER:
 		print_number(*(const uint32_t *)value, emit, ctx);
 		break;
+	case CONF_TYPE_SWITCH:
+		print_text(*(const bool *)value ? "yes" : "no", emit, ctx);
+		break;
 	case CONF_TYPE_FILE:
 		print_text(*(char *const *)value, emit, ctx);
 		break;

@@ -189,6 +189,17 @@ const struct conf_entry conf_table[CONF_ENTRY_COUNT] = {
 				"answers. 0: never.",
 			.offset = offsetof(struct conf, serve_stale_s),
 		},
+	[CONF_LOG_QUERIES] =
+		{
+			.section = "log",
+			.key = "queries",
+			.type = CONF_TYPE_SWITCH,
+			.default_text = "no",
+			.help = "'yes': each question has a line in the log that tells who asked "
+				"what, and what\n"
+				"became of it. Such lines are personal data.",
+			.offset = offsetof(struct conf, log_queries),
+		},
 };
 
 /* No name of the table is longer; a word that is longer by more than the distance is no typo. */

@@ -39,6 +39,7 @@ enum conf_type {
 	CONF_TYPE_FILE,        /**< char *, an absolute path. */
 	CONF_TYPE_UPSTREAM, /**< enum conf_upstream, in a struct conf with all that belongs to it;
 				 max: of the count of servers. */
+	CONF_TYPE_SWITCH,   /**< bool: yes or no. */
 	CONF_TYPE_FORWARD_ZONES, /**< struct conf_forward_zone * and count; one entry per key. */
 };
 
@@ -56,6 +57,7 @@ enum conf_entry_id {
 	CONF_FORWARD_CACHE_SIZE,
 	CONF_FORWARD_MAX_TTL,
 	CONF_FORWARD_SERVE_STALE,
+	CONF_LOG_QUERIES,
 	CONF_ENTRY_COUNT,
 	CONF_ENTRY_NONE = CONF_ENTRY_COUNT,
 };

@@ -328,6 +328,18 @@ static enum conf_status number_set(const struct conf_entry *entry, const struct 
 	return CONF_OK;
 }
 
+static enum conf_status switch_set(const struct conf_entry *entry, const struct conf_place *place,
+	const char *text, struct conf *conf)
+{
+	bool *is_on = member(conf, entry->offset);
+
+	if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+		return conf_refuse(
+			place, "'%s' is neither yes nor no", conf_quote(text, strlen(text)).text);
+	*is_on = text[0] == 'y';
+	return CONF_OK;
+}
+
 static enum conf_status file_set(const struct conf_entry *entry, const struct conf_place *place,
 	const char *text, struct conf *conf)
 {
@@ -449,6 +461,8 @@ enum conf_status conf_value_set(const struct conf_entry *entry, const char *key,
 		return network_add(entry, &place, text, conf);
 	case CONF_TYPE_NUMBER:
 		return number_set(entry, &place, text, conf);
+	case CONF_TYPE_SWITCH:
+		return switch_set(entry, &place, text, conf);
 	case CONF_TYPE_FILE:
 		return file_set(entry, &place, text, conf);
 	case CONF_TYPE_UPSTREAM:

@@ -24,6 +24,7 @@ phase() { printf '\n== %s (%s s)\n' "$*" "$SECONDS" >&2; }
 shell_scripts() {
 	grep -rlE '^#!/bin/(ba)?sh' contrib tests .ci
 	echo contrib/packages.sh
+	echo contrib/completion/leasedns.bash
 }
 
 check_style() {
@@ -75,8 +76,9 @@ main() {
 	cd "$ROOT"
 	phase "guest image"
 	tests/e2e/make_guest_image.py build/guest
-	phase "libvirt's NSS modules"
-	tests/e2e/unpack_libvirt_nss.py build/libvirt-nss
+	phase "packages that are not installed"
+	tests/e2e/unpack_packages.py build/libvirt-nss libnss-libvirt
+	tests/e2e/unpack_packages.py build/packages "${UNPACKED_PACKAGES[@]}"
 	phase "style"
 	check_style
 	phase "clang's warnings"

@@ -147,13 +147,20 @@ static bool memory_is_there(size_t octets)
 	return true;
 }
 
-static struct json_tokener *strict_tokener_new(void)
+static bool is_ascii(struct bytes text)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_SLICES_DEPTH_MAX);
+	uint8_t seen = 0;
 
-	if (tokener)
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	return tokener;
+	for (size_t i = 0; i < text.len; i++)
+		seen |= text.ptr[i];
+	return seen < 0x80;
+}
+
+/** json-c 0.18 takes every octet that is not ASCII for a control character, which its strict rules
+ *  forbid (json-c issue 875). A guest called `büro` is worth more than a comma too many. */
+static int tokener_flags(struct bytes element)
+{
+	return is_ascii(element) ? JSON_TOKENER_STRICT : 0;
 }
 
 enum parser_status json_slices_build(
@@ -169,10 +176,11 @@ enum parser_status json_slices_build(
 	if (!memory_is_there(JSON_SLICES_BUILD_OCTETS(element.len)))
 		return PARSER_E_NO_MEMORY;
 	if (!*tokener)
-		*tokener = strict_tokener_new();
+		*tokener = json_tokener_new_ex(JSON_SLICES_DEPTH_MAX);
 	if (!*tokener)
 		return PARSER_E_NO_MEMORY;
 	json_tokener_reset(*tokener);
+	json_tokener_set_flags(*tokener, tokener_flags(element));
 	value = json_tokener_parse_ex(*tokener, (const char *)element.ptr, (int)element.len);
 	error = json_tokener_get_error(*tokener);
 	if (!value) /* An object is never NULL; json-c before 0.17 has no error for this. */

@@ -34,7 +34,8 @@ void json_slices_init(struct json_slices *slices, struct bytes text);
  *  follows its end; PARSER_E_LIMIT if it is nested too deeply. */
 enum parser_status json_slices_next(struct json_slices *slices, struct bytes *out_element);
 
-/** Builds one element with json-c under its strict rules (no comments, no trailing commas).
+/** Builds one element with json-c, under its strict rules (no comments, no trailing commas) if all
+ *  of it is ASCII.
  *  @param tokener where it keeps its tokener, NULL before the first call; the caller's to free by
  *  json_tokener_free().
  *  @param out_value the caller's to free by json_object_put(); never NULL.

@@ -215,7 +215,7 @@ static enum answer_verdict question_answer(struct asking *asking,
 
 	if (rcode == DNS_RCODE_NOERROR) {
 		place_find(asking);
-		/* A signed question that is not for us goes on as it is (RFC 8945 section 5.5). */
+		/* Signed ones too: see answer.h. */
 		if (asking->place.kind == PLACE_OUTSIDE && limits->recursion_available &&
 			query->recursion_desired)
 			return ANSWER_FORWARD;

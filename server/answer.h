@@ -32,8 +32,10 @@ enum answer_verdict {
  *  Where a standard leaves a choice, or asks for more than this server is, it is made here so:
  *  - Every opcode but QUERY is NOTIMP, UPDATE and NOTIFY too; there is nothing to update, and no
  *    zone of anybody else's to be told of.
- *  - TSIG (RFC 8945): there are no keys, so a signed question that is ours to answer gets NOTAUTH
- *    with an unsigned TSIG and BADKEY; any other is forwarded unchanged.
+ *  - TSIG (RFC 8945): there are no keys, so a signed question gets NOTAUTH with an unsigned TSIG
+ *    and BADKEY (section 5.2.1). Where we forward, forward_answer() says that of questions outside
+ *    our zones: forwarded unchanged, as section 5.5 has it, they would take the client's id, case
+ *    and options past all that keeps replies from being forged, and changed they are not signed.
  *  - EDNS (RFC 6891): version 0, 1232 octets, DO copied, no options. A client's COOKIE is ignored;
  *    one without a question gets an empty NOERROR.
  *  - Any octet that does not belong to the message by its own counts makes it FORMERR.

@@ -23,8 +23,11 @@ struct asker {
 	ares_channel channel;
 	uv_timer_t timer;
 	struct asker_socket *sockets[SOCKETS_MAX]; /* Freed by their close callbacks. */
-	asker_done done;
+	asker_done done;                           /* NULL: `heard` is told. */
+	asker_heard heard;                         /* NULL: `done` is told. */
 	void *ctx;
+	uint8_t *reply; /* For `heard`. */
+	size_t reply_len;
 	uint64_t started_ns;
 	bool is_answered; /* c-ares has called back. */
 	bool has_replied;
@@ -39,7 +42,10 @@ static void asker_on_socket_closed(uv_handle_t *handle)
 
 static void asker_on_timer_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct asker *asker = handle->data;
+
+	free(asker->reply);
+	free(asker);
 }
 
 void asker_stop(struct asker *asker)
@@ -60,6 +66,14 @@ static void asker_settle(struct asker *asker)
 	struct timeval room;
 	struct timeval *next;
 
+	if (asker->is_answered && asker->heard) {
+		/* The reply lives until the timer has closed. */
+		const struct bytes reply = {asker->reply, asker->reply_len};
+
+		asker_stop(asker);
+		asker->heard(asker->ctx, reply);
+		return;
+	}
 	if (asker->is_answered) {
 		asker_done done = asker->done;
 		void *ctx = asker->ctx;
@@ -150,11 +164,15 @@ static void asker_on_answer(void *ctx, int status, int timeouts, unsigned char *
 {
 	struct asker *asker = ctx;
 
-	(void)octets;
-	(void)len;
 	if (asker->is_stopped)
 		return;
 	asker->is_answered = true;
+	if (asker->heard && octets && len > 0)
+		asker->reply = malloc((size_t)len);
+	if (asker->reply) {
+		memcpy(asker->reply, octets, (size_t)len);
+		asker->reply_len = (size_t)len;
+	}
 	asker->was_repeated = timeouts > 0;
 	switch (status) {
 	case ARES_ETIMEOUT:
@@ -201,8 +219,9 @@ static int asker_open(struct asker *asker, const struct conf_endpoint *server, u
 	return 0;
 }
 
-int asker_start(uv_loop_t *loop, const struct conf_endpoint *server, const char *name,
-	unsigned timeout_ms, asker_done done, void *ctx, struct asker **out_asker)
+/* An asker with a channel, that has not asked yet. */
+static int asker_new(uv_loop_t *loop, const struct conf_endpoint *server, unsigned timeout_ms,
+	struct asker **out_asker)
 {
 	struct asker *asker;
 	int rc;
@@ -213,8 +232,6 @@ int asker_start(uv_loop_t *loop, const struct conf_endpoint *server, const char 
 	if (!asker)
 		return UV_ENOMEM;
 	asker->loop = loop;
-	asker->done = done;
-	asker->ctx = ctx;
 	asker->started_ns = uv_hrtime();
 	rc = asker_open(asker, server, timeout_ms);
 	if (rc < 0) {
@@ -223,9 +240,47 @@ int asker_start(uv_loop_t *loop, const struct conf_endpoint *server, const char 
 	}
 	uv_timer_init(loop, &asker->timer);
 	asker->timer.data = asker;
-	ares_query(asker->channel, name, 1 /* IN */, 1 /* A */, asker_on_answer, asker);
-	/* It may have failed already; `done` comes from the loop in any case. */
+	*out_asker = asker;
+	return 0;
+}
+
+/* It may have failed already; the caller hears of it from the loop in any case. */
+static void asker_wait(struct asker *asker, unsigned timeout_ms)
+{
 	uv_timer_start(&asker->timer, asker_on_timer, asker->is_answered ? 0 : timeout_ms, 0);
+}
+
+int asker_start(uv_loop_t *loop, const struct conf_endpoint *server, const char *name,
+	unsigned timeout_ms, asker_done done, void *ctx, struct asker **out_asker)
+{
+	struct asker *asker;
+	int rc = asker_new(loop, server, timeout_ms, &asker);
+
+	if (rc < 0)
+		return rc;
+	asker->done = done;
+	asker->ctx = ctx;
+	ares_query(asker->channel, name, 1 /* IN */, 1 /* A */, asker_on_answer, asker);
+	asker_wait(asker, timeout_ms);
+	*out_asker = asker;
+	return 0;
+}
+
+int asker_send(uv_loop_t *loop, const struct conf_endpoint *server, struct bytes query,
+	unsigned timeout_ms, asker_heard heard, void *ctx, struct asker **out_asker)
+{
+	struct asker *asker;
+	int rc;
+
+	if (query.len > INT16_MAX)
+		return UV_EINVAL;
+	rc = asker_new(loop, server, timeout_ms, &asker);
+	if (rc < 0)
+		return rc;
+	asker->heard = heard;
+	asker->ctx = ctx;
+	ares_send(asker->channel, query.ptr, (int)query.len, asker_on_answer, asker);
+	asker_wait(asker, timeout_ms);
 	*out_asker = asker;
 	return 0;
 }

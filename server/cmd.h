@@ -12,6 +12,8 @@ enum cmd_exit {
 int cmd_serve(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_lookup(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_index(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 
 #endif

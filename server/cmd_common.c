@@ -15,6 +15,7 @@ enum {
 	CMD_LONG_JSON = 256,
 	CMD_LONG_WATCH,
 	CMD_LONG_ALL,
+	CMD_LONG_PROMETHEUS,
 };
 
 static const struct option cmd_long_options[] = {
@@ -23,6 +24,7 @@ static const struct option cmd_long_options[] = {
 	{"json", no_argument, NULL, CMD_LONG_JSON},
 	{"watch", no_argument, NULL, CMD_LONG_WATCH},
 	{"all", no_argument, NULL, CMD_LONG_ALL},
+	{"prometheus", no_argument, NULL, CMD_LONG_PROMETHEUS},
 	{0},
 };
 
@@ -35,6 +37,8 @@ static unsigned cmd_option_of(int letter)
 		return CMD_OPTION_WATCH;
 	case CMD_LONG_ALL:
 		return CMD_OPTION_ALL;
+	case CMD_LONG_PROMETHEUS:
+		return CMD_OPTION_PROMETHEUS;
 	}
 	return 0;
 }
@@ -84,12 +88,12 @@ static bool cmd_take_argument(
 
 	if (argc - optind > wanted)
 		return cmd_refuse(spec, "unexpected argument", argv[optind + wanted]);
-	if (argc - optind < wanted) {
+	if (argc - optind < wanted && !spec->is_argument_optional) {
 		log_error("%s: %s is missing; see 'leasedns %s --help'", spec->name, spec->argument,
 			spec->name);
 		return false;
 	}
-	arguments->argument = wanted ? argv[optind] : NULL;
+	arguments->argument = argc - optind > 0 ? argv[optind] : NULL;
 	return true;
 }
 

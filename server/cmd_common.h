@@ -11,6 +11,7 @@ enum cmd_option {
 	CMD_OPTION_JSON = 1 << 0,
 	CMD_OPTION_WATCH = 1 << 1,
 	CMD_OPTION_ALL = 1 << 2,
+	CMD_OPTION_PROMETHEUS = 1 << 3,
 };
 
 /** What a command takes. -c and --help are taken by all. */
@@ -19,6 +20,7 @@ struct cmd_spec {
 	const char *help;     /**< All of --help. */
 	unsigned options;     /**< Set of enum cmd_option. */
 	const char *argument; /**< What its one argument is called, or NULL: it has none. */
+	bool is_argument_optional;
 };
 
 struct cmd_arguments {

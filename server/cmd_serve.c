@@ -13,13 +13,17 @@ static const char cmd_serve_help[] =
 	"Usage: leasedns serve [OPTION]...\n"
 	"Answers DNS for the guests of this host, and keeps the index that the NSS modules read.\n"
 	"\n"
-	"  -c, --config FILE   read FILE instead of " LEASEDNS_CONF_FILE "\n"
+	"  -c, --config=FILE   read FILE instead of " LEASEDNS_CONF_FILE "\n"
 	"      --print-config  print what is in force, as a configuration file, and exit\n"
 	"  -v, --verbose       say more in the log\n"
-	"  -h, --help          print this and exit\n"
+	"  -h, --help          print this help\n"
 	"\n"
 	"SIGHUP reads the configuration again; SIGTERM ends. Without a service manager, root is\n"
-	"given up for the user 'leasedns' if there is one.\n";
+	"given up for the user 'leasedns' if there is one.\n"
+	"\n"
+	"Exit codes: 0 ended by a signal; 1 it failed; 2 bad arguments or configuration.\n"
+	"\n"
+	"Example: leasedns serve --print-config\n";
 
 struct cmd_serve_options {
 	const char *conf_path;

@@ -118,7 +118,7 @@ static size_t answer_special(
 
 /* 0: not cached. */
 static size_t answer_cached(struct forward *forward, const struct query *query, bool is_tcp,
-	bool accept_stale, uint8_t *octets)
+	bool accept_stale, uint8_t *octets, enum answered *out_answered)
 {
 	struct cache_key key;
 	struct message_reply reply;
@@ -130,9 +130,11 @@ static size_t answer_cached(struct forward *forward, const struct query *query, 
 		return 0;
 	case CACHE_HIT:
 		forward->stats.cached++;
+		*out_answered = ANSWERED_CACHED;
 		break;
 	case CACHE_STALE:
 		forward->stats.stale++;
+		*out_answered = ANSWERED_STALE;
 		break;
 	}
 	message_client_of(query, is_tcp, &client);
@@ -149,53 +151,60 @@ static bool list_is_usable(const struct upstream_list *list)
 }
 
 /* 0: it must be asked for. */
-static size_t answer_here(
-	struct forward *forward, const struct query *query, bool is_tcp, uint8_t *octets)
+static size_t answer_here(struct forward *forward, const struct query *query, bool is_tcp,
+	uint8_t *octets, enum answered *out_answered)
 {
 	const struct forward_group *group;
 	const struct special_name *special;
 	size_t len;
 
+	*out_answered = ANSWERED_INVALID;
 	if (query->tsig_rdata_offset != 0)
 		return answer_signed(query, is_tcp, octets);
 	if (prober_recognises(forward->prober, query)) {
 		forward->stats.loops++;
+		*out_answered = ANSWERED_SPECIAL;
 		return answer_error(query, is_tcp, DNS_RCODE_NXDOMAIN, MESSAGE_EDE_NONE, octets);
 	}
 	group = group_find(forward, query);
 	if (!group->list) {
 		forward->stats.refused++;
+		*out_answered = ANSWERED_REFUSED;
 		return answer_error(query, is_tcp, DNS_RCODE_REFUSED, MESSAGE_EDE_NONE, octets);
 	}
 	special = group->octets == 0 ? special_find(query) : NULL;
 	if (special) {
 		forward->stats.special++;
+		*out_answered = ANSWERED_SPECIAL;
 		return answer_special(special, query, is_tcp, octets);
 	}
-	len = answer_cached(forward, query, is_tcp, false, octets);
+	len = answer_cached(forward, query, is_tcp, false, octets, out_answered);
 	if (len > 0 || list_is_usable(group->list))
 		return len;
-	len = answer_cached(forward, query, is_tcp, true, octets);
+	len = answer_cached(forward, query, is_tcp, true, octets, out_answered);
 	if (len > 0)
 		return len;
 	forward->stats.failed++;
+	*out_answered = ANSWERED_FAILED;
 	return answer_error(
 		query, is_tcp, DNS_RCODE_SERVFAIL, MESSAGE_EDE_NO_REACHABLE_AUTHORITY, octets);
 }
 
 enum answer_verdict forward_answer(struct forward *forward, bool is_tcp, struct bytes query_octets,
-	uint8_t *reply, size_t *out_reply_len)
+	uint8_t *reply, size_t *out_reply_len, enum answered *out_answered)
 {
+	enum answered answered;
 	struct query query;
 	size_t len;
 
 	if (query_parse(query_octets, &query) != QUERY_OK)
 		return ANSWER_DROP;
 	forward->stats.queries++;
-	len = answer_here(forward, &query, is_tcp, reply);
+	len = answer_here(forward, &query, is_tcp, reply, &answered);
 	if (len == 0)
 		return ANSWER_FORWARD;
 	*out_reply_len = len;
+	*out_answered = answered;
 	return ANSWER_REPLY;
 }
 
@@ -213,6 +222,27 @@ static uint16_t *forward_share(struct forward *forward, const struct listener_cl
 				FORWARD_SHARE_PLACES];
 }
 
+void forward_outbox_flush(struct forward *forward)
+{
+	struct forward_outbox *outbox = &forward->outbox;
+
+	listener_reply_many(outbox->clients, outbox->replies, outbox->count);
+	outbox->count = 0;
+}
+
+static void outbox_put(
+	struct forward *forward, const struct listener_client *client, struct bytes reply)
+{
+	struct forward_outbox *outbox = &forward->outbox;
+	uint8_t *octets = outbox->octets[outbox->count];
+
+	memcpy(octets, reply.ptr, reply.len);
+	outbox->clients[outbox->count] = *client;
+	outbox->replies[outbox->count] = (struct bytes){octets, reply.len};
+	if (++outbox->count == FORWARD_BURST_MAX)
+		forward_outbox_flush(forward);
+}
+
 void forward_settle(struct forward *forward, struct forward_client *client, struct bytes reply)
 {
 	const struct listener_client from = client->from;
@@ -220,8 +250,10 @@ void forward_settle(struct forward *forward, struct forward_client *client, stru
 	--*forward_share(forward, &from);
 	forward->stats.clients--;
 	free(client);
-	/* Last: it may bring in the next query. */
-	listener_reply(&from, reply);
+	if (forward->is_taking && !from.is_tcp && reply.len > 0)
+		outbox_put(forward, &from, reply);
+	else /* Last: it may bring in the next query. */
+		listener_reply(&from, reply);
 }
 
 static struct forward_query *query_find(struct forward *forward, const struct cache_key *key)
@@ -275,11 +307,13 @@ static struct forward_query *query_find_or_new(
 static void forward_refuse(
 	struct forward *forward, const struct listener_client *client, const struct query *query)
 {
+	struct listener_client failed = *client;
 	size_t len = answer_error(
 		query, client->is_tcp, DNS_RCODE_SERVFAIL, FORWARD_EDE_NOT_READY, forward->reply);
 
+	failed.answered = ANSWERED_FAILED;
 	forward->stats.overloaded++;
-	listener_reply(client, (struct bytes){forward->reply, len});
+	listener_reply(&failed, (struct bytes){forward->reply, len});
 }
 
 void forward_take(
@@ -294,6 +328,8 @@ void forward_take(
 		listener_drop(client);
 		return;
 	}
+	if (forward->udp_unsent_count >= FORWARD_BURST_MAX)
+		forward_udp_flush(forward);
 	if (forward_has_room(forward, client))
 		waiting = malloc(sizeof(*waiting));
 	if (waiting)

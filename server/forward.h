@@ -61,11 +61,13 @@ bool forward_is_on(const struct forward *forward);
 
 /** Answers a query for which answer_query() gave ANSWER_FORWARD, if that needs no upstream.
  *  @param reply room for ANSWER_UDP_OCTETS_MAX octets, over TCP ANSWER_TCP_OCTETS_MAX.
+ *  @param out_answered set for ANSWER_REPLY only.
  *  @return ANSWER_REPLY; or ANSWER_FORWARD: forward_take() it. */
 enum answer_verdict forward_answer(struct forward *forward, bool is_tcp, struct bytes query,
-	uint8_t *reply, size_t *out_reply_len);
+	uint8_t *reply, size_t *out_reply_len, enum answered *out_answered);
 
-/** Asks upstream, and settles the client when there is a reply, or after a few seconds.
+/** Asks upstream, and settles the client (with `answered` set) when there is a reply, or after a
+ * few seconds.
  *  @param query one for which forward_answer() just gave ANSWER_FORWARD. */
 void forward_take(
 	struct forward *forward, const struct listener_client *client, struct bytes query);

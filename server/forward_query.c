@@ -251,11 +251,15 @@ static void clients_reply(struct forward *forward, struct forward_client *client
 
 		/* Over TCP there is no way to ask for the rest of it. */
 		if (reply && !(client->how.reply_octets_max == ANSWER_TCP_OCTETS_MAX &&
-				     (reply->octets.ptr[2] & 0x02) != 0))
+				     (reply->octets.ptr[2] & 0x02) != 0)) {
+			client->from.answered =
+				reply->is_stale ? ANSWERED_STALE : ANSWERED_FORWARDED;
 			len = message_to_client(reply, &client->how, forward->reply);
-		else
+		} else {
+			client->from.answered = ANSWERED_FAILED;
 			len = message_error_to_client(
 				&client->how, DNS_RCODE_SERVFAIL, extended_error, forward->reply);
+		}
 		forward_settle(forward, client, (struct bytes){forward->reply, len});
 		client = next;
 	}
@@ -294,6 +298,7 @@ void forward_query_fail(struct forward_query *query, uint32_t extended_error, bo
 	while (client) {
 		struct forward_client *next = client->next;
 
+		client->from.answered = ANSWERED_DROPPED;
 		forward_settle(forward, client, (struct bytes){NULL, 0});
 		client = next;
 	}

@@ -67,13 +67,15 @@ struct forward_attempt {
 	enum forward_reason reason;
 	bool is_tcp;
 	bool has_edns;
-	bool has_case; /**< 0x20: random case. */
-	bool is_late;  /**< Counted as a failure already. */
+	bool has_case;  /**< 0x20: random case. */
+	bool is_late;   /**< Counted as a failure already. */
+	bool is_unsent; /**< Over UDP: to be sent before the loop waits. */
 	unsigned junk;
 	uint64_t sent_ns;
 	size_t query_octets;
 	uint8_t octets[2 + MESSAGE_QUERY_OCTETS_MAX]; /**< The message behind TCP's length. */
 	int fd;                                       /**< Of UDP. */
+	struct forward_attempt *next_unsent;          /**< While `is_unsent`. */
 	uv_tcp_t tcp;
 	uv_connect_t connect;
 	uv_write_t write;
@@ -108,6 +110,18 @@ struct forward_query {
 	unsigned best_rank;
 };
 
+/** Replies over UDP are sent, and questions asked, many by one system call or at least one right
+ *  behind the other: whoever waits for them is woken once. */
+#define FORWARD_BURST_MAX 64u
+
+/** Replies to be sent when all that has come from upstreams is worked off. */
+struct forward_outbox {
+	size_t count;
+	struct listener_client clients[FORWARD_BURST_MAX];
+	struct bytes replies[FORWARD_BURST_MAX];
+	uint8_t octets[FORWARD_BURST_MAX][ANSWER_UDP_OCTETS_MAX];
+};
+
 struct forward {
 	uv_loop_t *loop;
 	struct random_pool random;
@@ -124,7 +138,12 @@ struct forward {
 	int udp_epoll;                      /**< All sockets of attempts over UDP; -1: none. */
 	bool is_taking;                     /**< Events of `udp_epoll` are being worked off. */
 	struct forward_attempt *udp_closed; /**< To be freed behind them. */
-	size_t handles_open;                /**< Of queries, attempts over TCP and `udp_poll`. */
+	struct forward_outbox outbox;       /**< Empty unless `is_taking`. */
+	uv_prepare_t udp_prepare;           /**< Sends what is unsent before the loop waits. */
+	struct forward_attempt *udp_unsent; /**< Oldest first. */
+	struct forward_attempt **udp_unsent_end;
+	size_t udp_unsent_count;
+	size_t handles_open; /**< Of queries, attempts over TCP and `udp_poll`. */
 	bool is_stopped;
 	uint8_t received[ANSWER_TCP_OCTETS_MAX]; /**< Used within one callback only. */
 	uint8_t reply[ANSWER_TCP_OCTETS_MAX];    /**< Likewise. */
@@ -138,6 +157,8 @@ void forward_free_if_unused(struct forward *forward);
 
 /** Sends a client away, and counts it no longer. @param reply empty: no reply. */
 void forward_settle(struct forward *forward, struct forward_client *client, struct bytes reply);
+/** Sends what is in the outbox. */
+void forward_outbox_flush(struct forward *forward);
 
 /** A query without clients, in its bucket. NULL if memory is short.
  *  @param list held by the query; forward_query_start() then asks it. */
@@ -178,12 +199,14 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 /** Before the first and after the last attempt. @return 0 or a negative libuv error. */
 int forward_udp_start(struct forward *forward);
 void forward_udp_stop(struct forward *forward);
-/** Opens the socket and sends. @return 0 or a negative libuv error; then the attempt is as before.
- */
+/** Opens the socket; sends before the loop waits again, with others. @return 0 or a negative libuv
+ *  error; then the attempt is as before. */
 int forward_udp_send(struct forward_attempt *attempt);
 /** Connects; sends when connected. The attempt is to be closed also if that fails.
  *  @return 0 or a negative libuv error. */
 int forward_tcp_send(struct forward_attempt *attempt);
+/** Sends what waits for the loop to wait. */
+void forward_udp_flush(struct forward *forward);
 /** Gives the attempt up: its descriptor is free at once, its memory later. */
 void forward_udp_close(struct forward_attempt *attempt);
 void forward_tcp_close(struct forward_attempt *attempt);

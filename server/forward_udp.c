@@ -27,10 +27,55 @@ static void udp_free_closed(struct forward *forward)
 	}
 }
 
+static void unsent_append(struct forward_attempt *attempt)
+{
+	struct forward *forward = attempt->forward;
+
+	attempt->is_unsent = true;
+	attempt->next_unsent = NULL;
+	*forward->udp_unsent_end = attempt;
+	forward->udp_unsent_end = &attempt->next_unsent;
+	forward->udp_unsent_count++;
+}
+
+static void unsent_remove(struct forward_attempt *attempt)
+{
+	struct forward *forward = attempt->forward;
+	struct forward_attempt **place = &forward->udp_unsent;
+
+	while (*place != attempt)
+		place = &(*place)->next_unsent;
+	*place = attempt->next_unsent;
+	if (!*place)
+		forward->udp_unsent_end = place;
+	attempt->is_unsent = false;
+	forward->udp_unsent_count--;
+}
+
+void forward_udp_flush(struct forward *forward)
+{
+	/* What fails may bring in the next attempt. */
+	while (forward->udp_unsent) {
+		struct forward_attempt *attempt = forward->udp_unsent;
+
+		unsent_remove(attempt);
+		if (send(attempt->fd, attempt->octets + 2, attempt->query_octets, MSG_DONTWAIT) < 0)
+			forward_query_attempt_failed(attempt->query, attempt);
+	}
+	uv_prepare_stop(&forward->udp_prepare);
+}
+
+static void udp_on_prepare(uv_prepare_t *prepare)
+{
+	forward_udp_flush(prepare->data);
+}
+
 void forward_udp_close(struct forward_attempt *attempt)
 {
 	struct forward *forward = attempt->forward;
 
+	if (attempt->is_unsent)
+		unsent_remove(attempt);
 	close(attempt->fd); /* The only descriptor of the socket: epoll forgets it. */
 	attempt->next = forward->udp_closed;
 	forward->udp_closed = attempt;
@@ -65,6 +110,7 @@ static void udp_on_ready(uv_poll_t *poll, int status, int events)
 	forward->is_taking = true;
 	for (int i = 0; i < count; i++)
 		udp_take(ready[i].data.ptr);
+	forward_outbox_flush(forward);
 	forward->is_taking = false;
 	udp_free_closed(forward);
 }
@@ -82,13 +128,14 @@ int forward_udp_send(struct forward_attempt *attempt)
 	if (fd < 0)
 		return uv_translate_sys_error(errno);
 	if (connect(fd, (const struct sockaddr *)&address, len) < 0 ||
-		epoll_ctl(forward->udp_epoll, EPOLL_CTL_ADD, fd, &event) < 0 ||
-		send(fd, attempt->octets + 2, attempt->query_octets, MSG_DONTWAIT) < 0) {
+		epoll_ctl(forward->udp_epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
 		rc = uv_translate_sys_error(errno);
 		close(fd);
 		return rc;
 	}
 	attempt->fd = fd;
+	uv_prepare_start(&forward->udp_prepare, udp_on_prepare); /* Once is enough. */
+	unsent_append(attempt);
 	forward->stats.sockets++;
 	forward->stats.attempts_udp++;
 	return 0;
@@ -107,8 +154,11 @@ int forward_udp_start(struct forward *forward)
 		forward->udp_epoll = -1;
 		return rc;
 	}
+	uv_prepare_init(forward->loop, &forward->udp_prepare); /* Cannot fail. */
 	forward->udp_poll.data = forward;
-	forward->handles_open++;
+	forward->udp_prepare.data = forward;
+	forward->udp_unsent_end = &forward->udp_unsent;
+	forward->handles_open += 2;
 	return uv_poll_start(&forward->udp_poll, UV_READABLE, udp_on_ready);
 }
 
@@ -125,6 +175,7 @@ void forward_udp_stop(struct forward *forward)
 	if (forward->udp_epoll < 0)
 		return;
 	uv_close((uv_handle_t *)&forward->udp_poll, udp_on_closed);
+	uv_close((uv_handle_t *)&forward->udp_prepare, udp_on_closed);
 	close(forward->udp_epoll);
 	forward->udp_epoll = -1;
 }

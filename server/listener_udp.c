@@ -257,8 +257,8 @@ static bool answer_one(struct listener_udp *listener, unsigned i, struct msghdr 
 		listener->stats.dropped++;
 		return false;
 	}
-	switch (ops->answer(
-		ops->ctx, false, message, slot->reply, sizeof(slot->reply), &reply_len)) {
+	switch (ops->answer(ops->ctx, false, &slot->peer.any, message, slot->reply,
+		sizeof(slot->reply), &reply_len)) {
 	case ANSWER_REPLY:
 		break;
 	case ANSWER_FORWARD:
@@ -296,13 +296,12 @@ static unsigned answer_batch(struct listener_udp *listener, unsigned count)
 /* An error is always that of the first message not yet sent. It costs this message, whatever it
  * is: waiting would hold up the others, and a client asks again. Each turn sends or gives up at
  * least one. */
-static void send_batch(struct listener_udp *listener, unsigned count)
+static void send_batch(struct listener_udp *listener, struct mmsghdr *messages, unsigned count)
 {
 	unsigned done = 0;
 
 	while (done < count) {
-		int sent = sendmmsg(
-			listener->fd, listener->replies + done, count - done, MSG_DONTWAIT);
+		int sent = sendmmsg(listener->fd, messages + done, count - done, MSG_DONTWAIT);
 
 		if (sent > 0) {
 			listener->stats.replies += (unsigned)sent;
@@ -344,7 +343,7 @@ static void listener_wake(uv_poll_t *poll, int status, int events)
 			return;
 		if (count < 0)
 			continue; /* EINTR, or an ICMP message's error, now fetched. */
-		send_batch(listener, answer_batch(listener, (unsigned)count));
+		send_batch(listener, listener->replies, answer_batch(listener, (unsigned)count));
 		/* Less than was asked for: the socket is empty. The answer may have stopped us. */
 		if ((unsigned)count < LISTENER_UDP_BATCH ||
 			uv_is_closing((const uv_handle_t *)poll))
@@ -358,30 +357,59 @@ static void listener_free_if_unused(struct listener_udp *listener)
 		free(listener);
 }
 
-/* A client that waited. */
-static void listener_settle(const struct listener_client *client, struct bytes reply)
-{
-	struct listener_udp *listener = (struct listener_udp *)client->origin;
-	struct iovec iov = {(void *)reply.ptr, reply.len};
+/* A reply to a client that waited. */
+struct udp_reply {
 	union udp_address peer;
 	union udp_control room;
-	struct msghdr header = {.msg_name = &peer, .msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov;
+};
 
-	listener->unsettled--;
-	if (reply.len > 0 && !uv_is_closing((const uv_handle_t *)&listener->poll)) {
-		memcpy(&peer, &client->peer, sizeof(peer));
-		header.msg_namelen =
-			peer.any.sa_family == AF_INET ? sizeof(peer.v4) : sizeof(peer.v6);
-		if (client->local.family == AF_INET)
-			source_v4(&header, &room, &client->local.info.v4);
-		else if (client->local.family == AF_INET6)
-			source_v6(&header, &room, &client->local.info.v6);
-		if (sendmsg(listener->fd, &header, MSG_DONTWAIT) < 0)
-			listener->stats.send_lost++;
-		else
-			listener->stats.replies++;
+static void address_reply(const struct listener_client *client, struct bytes octets,
+	struct udp_reply *reply, struct msghdr *out_header)
+{
+	const bool is_v4 = client->peer.any.sa_family == AF_INET;
+
+	memcpy(&reply->peer, &client->peer, sizeof(reply->peer));
+	reply->iov = (struct iovec){(void *)octets.ptr, octets.len};
+	*out_header = (struct msghdr){
+		.msg_name = &reply->peer,
+		.msg_namelen = is_v4 ? sizeof(reply->peer.v4) : sizeof(reply->peer.v6),
+		.msg_iov = &reply->iov,
+		.msg_iovlen = 1,
+	};
+	if (client->local.family == AF_INET)
+		source_v4(out_header, &reply->room, &client->local.info.v4);
+	else if (client->local.family == AF_INET6)
+		source_v6(out_header, &reply->room, &client->local.info.v6);
+}
+
+static void listener_settle_many(
+	const struct listener_client *clients, const struct bytes *replies, size_t count)
+{
+	struct listener_udp *listener = (struct listener_udp *)clients->origin;
+	const bool is_open = !uv_is_closing((const uv_handle_t *)&listener->poll);
+	struct udp_reply room[LISTENER_UDP_BATCH];
+	struct mmsghdr messages[LISTENER_UDP_BATCH];
+	unsigned waiting = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (is_open && replies[i].len > 0) {
+			address_reply(&clients[i], replies[i], &room[waiting],
+				&messages[waiting].msg_hdr);
+			waiting++;
+		}
+		if (waiting == LISTENER_UDP_BATCH || i + 1 == count) {
+			send_batch(listener, messages, waiting);
+			waiting = 0;
+		}
 	}
+	listener->unsettled -= count;
 	listener_free_if_unused(listener);
+}
+
+static void listener_settle(const struct listener_client *client, struct bytes reply)
+{
+	listener_settle_many(client, &reply, 1);
 }
 
 int listener_udp_start(
@@ -394,7 +422,8 @@ int listener_udp_start(
 		goto fail;
 	listener->fd = fd;
 	listener->ops = ops;
-	listener->origin.settle = listener_settle;
+	listener->origin = (struct listener_origin){
+		.settle = listener_settle, .settle_many = listener_settle_many, .ops = ops};
 	rc = prepare_socket(fd, &listener->is_wildcard);
 	if (rc < 0)
 		goto fail;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,15 @@ void log_write(enum log_level level, const char *format, ...)
 	line[len++] = '\n';
 	log_put(line, (size_t)len);
 	errno = saved_errno;
+}
+
+bool log_is_ready(void)
+{
+	/* A pipe is writable when a message fits (pipe(7): PIPE_BUF), a socket when three
+	 * quarters of its buffer are free. */
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
 }
 
 static bool log_is_plain(uint8_t byte)

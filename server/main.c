@@ -15,7 +15,9 @@ static const struct command commands[] = {
 	{"serve", "answer DNS, and keep the index that NSS modules read", cmd_serve},
 	{"list", "list the names and addresses that are known", cmd_list},
 	{"lookup", "say what a name or an address means, and where that comes from", cmd_lookup},
+	{"check", "say what keeps names from resolving on this host, and the mend", cmd_check},
 	{"index", "build and publish the index once", cmd_index},
+	{"stats", "show what the running server has counted", cmd_stats},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -52,8 +54,8 @@ int main(int argc, char **argv)
 
 	log_start(LOG_LEVEL_INFO);
 	if (argc < 2) {
-		log_error("a command is needed: serve, list, lookup or index. Try 'leasedns "
-			  "--help'.");
+		log_error("a command is needed: serve, list, lookup, check, index or stats. Try "
+			  "'leasedns --help'.");
 		return CMD_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parser/index_file.h"
@@ -69,6 +70,7 @@ struct rebuild {
 	struct build_report_limits limits;
 	enum parser_status said_status; /* A failure that was logged. */
 	int said_publish_error;
+	struct rebuild_stats stats;
 };
 
 /* On the worker ----------------------------------------------------------------------------- */
@@ -268,11 +270,27 @@ static void rebuild_plan(struct rebuild *rebuild)
 	rebuild->is_asked_again = false;
 }
 
+static void rebuild_count(struct rebuild *rebuild)
+{
+	struct rebuild_stats *stats = &rebuild->stats;
+	const struct rebuild_outcome *outcome = &rebuild->outcome;
+
+	stats->last_ns = uv_hrtime() - rebuild->started_ns;
+	stats->last_unix_s = (int64_t)time(NULL);
+	if (outcome->status != PARSER_OK) {
+		stats->failed++;
+		return;
+	}
+	stats->built++;
+	stats->is_published = outcome->publish_error == 0;
+}
+
 /* What a build brought goes to the log and to the zone's owner. */
 static void rebuild_finish(struct rebuild *rebuild)
 {
 	struct zone *fresh = rebuild->outcome.zone;
 
+	rebuild_count(rebuild);
 	rebuild_log(rebuild);
 	rebuild_plan(rebuild);
 	rebuild->outcome.zone = NULL;
@@ -466,6 +484,11 @@ void rebuild_configure(struct rebuild *rebuild, struct snapshot_conf *conf)
 const struct snapshot_conf *rebuild_conf(const struct rebuild *rebuild)
 {
 	return rebuild->next_conf ? rebuild->next_conf : rebuild->conf;
+}
+
+struct rebuild_stats rebuild_stats(const struct rebuild *rebuild)
+{
+	return rebuild->stats;
 }
 
 static void rebuild_on_close(uv_handle_t *handle)

@@ -6,13 +6,23 @@
 #ifndef SERVER_REBUILD_H
 #define SERVER_REBUILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "server/snapshot.h"
 #include "server/zone.h"
 
 struct rebuild;
+
+struct rebuild_stats {
+	uint64_t built;
+	uint64_t failed;
+	uint64_t last_ns;    /**< How long the last one took. */
+	int64_t last_unix_s; /**< When it ended. */
+	bool is_published;   /**< The last index that was built is where NSS modules look for it. */
+};
 
 /** Takes a fresh zone. On the loop thread, between two answers.
  *  @param fresh the callee's to free.
@@ -39,6 +49,8 @@ void rebuild_configure(struct rebuild *rebuild, struct snapshot_conf *conf);
 
 /** The configuration in force, or about to be. Valid until the next rebuild_configure(). */
 const struct snapshot_conf *rebuild_conf(const struct rebuild *rebuild);
+
+struct rebuild_stats rebuild_stats(const struct rebuild *rebuild);
 
 /** No call of `publish` after this. Frees itself when a running build has ended. NULL is fine. */
 void rebuild_stop(struct rebuild *rebuild);

@@ -143,6 +143,21 @@ void tcp_connection_arm(struct tcp_connection *connection)
 
 /* Starting, and what the list's owner asks. */
 
+static void connection_set_client(
+	struct tcp_connection *connection, const struct tcp_client *client)
+{
+	struct listener_client *asker = &connection->asker;
+
+	connection->client = *client;
+	*asker = (struct listener_client){.origin = &connection->origin, .is_tcp = true};
+	asker->peer.any.sa_family = client->family;
+	if (client->family == AF_INET)
+		memcpy(&asker->peer.v4.sin_addr, client->address, sizeof(asker->peer.v4.sin_addr));
+	else
+		memcpy(&asker->peer.v6.sin6_addr, client->address,
+			sizeof(asker->peer.v6.sin6_addr));
+}
+
 /* Both handles belong to the loop from here on, so only their close callbacks may free. */
 static int connection_init(struct tcp_connection *connection)
 {
@@ -172,8 +187,9 @@ int tcp_connection_start(
 	if (!connection)
 		goto fail;
 	connection->all = connections;
-	connection->client = *client;
-	connection->origin.settle = tcp_connection_settle_client;
+	connection->origin = (struct listener_origin){
+		.settle = tcp_connection_settle_client, .ops = connections->ops};
+	connection_set_client(connection, client);
 	rc = connection_init(connection);
 	if (rc < 0)
 		goto fail;

@@ -13,17 +13,9 @@
 static void connection_forward(struct tcp_connection *connection, struct bytes query)
 {
 	const struct listener_ops *ops = connection->all->ops;
-	struct listener_client client = {.origin = &connection->origin, .is_tcp = true};
 
-	client.peer.any.sa_family = connection->client.family;
-	if (connection->client.family == AF_INET)
-		memcpy(&client.peer.v4.sin_addr, connection->client.address,
-			sizeof(client.peer.v4.sin_addr));
-	else
-		memcpy(&client.peer.v6.sin6_addr, connection->client.address,
-			sizeof(client.peer.v6.sin6_addr));
 	connection->unsettled++;
-	ops->forward(ops->ctx, &client, query);
+	ops->forward(ops->ctx, &connection->asker, query);
 	tcp_connection_pause_if_full(connection);
 }
 
@@ -35,8 +27,8 @@ static void connection_answer(struct tcp_connection *connection, struct bytes qu
 
 	connection->has_asked = true;
 	all->stats.queries++;
-	switch (all->ops->answer(all->ops->ctx, true, query, frame + TCP_PREFIX_OCTETS,
-		ANSWER_TCP_OCTETS_MAX, &len)) {
+	switch (all->ops->answer(all->ops->ctx, true, &connection->asker.peer.any, query,
+		frame + TCP_PREFIX_OCTETS, ANSWER_TCP_OCTETS_MAX, &len)) {
 	case ANSWER_REPLY:
 		frame[0] = (uint8_t)(len >> 8);
 		frame[1] = (uint8_t)len;

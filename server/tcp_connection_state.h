@@ -28,6 +28,7 @@ struct tcp_connection {
 	unsigned handles_open;
 	unsigned unsettled; /* Queries that wait for a later reply. */
 	struct tcp_client client;
+	struct listener_client asker; /* The same, for whom we ask. */
 	enum tcp_state state;
 	bool has_sent_octets;
 	bool has_asked;

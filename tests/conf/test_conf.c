@@ -112,6 +112,7 @@ static void assert_conf_equal(const struct conf *a, const struct conf *b)
 	assert_int_equal(a->cache_kib, b->cache_kib);
 	assert_int_equal(a->max_ttl_s, b->max_ttl_s);
 	assert_int_equal(a->serve_stale_s, b->serve_stale_s);
+	assert_int_equal(a->log_queries, b->log_queries);
 }
 
 static void test_defaults_are_the_documented_ones(void **state)
@@ -140,6 +141,7 @@ static void test_defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf.cache_kib, 4096);
 	assert_int_equal(conf.max_ttl_s, 86400);
 	assert_int_equal(conf.serve_stale_s, 0);
+	assert_false(conf.log_queries);
 	conf_done(&conf);
 	conf_done(&conf); /* Done twice is done. */
 	conf_done(NULL);
@@ -167,6 +169,8 @@ static void test_every_key_is_read(void **state)
 		"max-ttl = 604800\n"
 		"serve-stale = 1\n"
 		"zone.2.0.192.in-addr.arpa = 127.0.0.53\n"
+		"[log]\n"
+		"queries = yes\n"
 		"[leases] ; all of them\n"
 		"libvirt = /a/b///\t/c\n"
 		"[index] # here\n"
@@ -202,6 +206,7 @@ static void test_every_key_is_read(void **state)
 	assert_int_equal(conf.cache_kib, 0);
 	assert_int_equal(conf.max_ttl_s, 604800);
 	assert_int_equal(conf.serve_stale_s, 1);
+	assert_true(conf.log_queries);
 	assert_int_equal(conf.forward_zone_count, 2);
 	assert_string_equal(conf.forward_zones[0].name, "corp.example");
 	assert_int_equal(conf.forward_zones[0].server_count, 2);
@@ -307,6 +312,8 @@ static const struct bad_file bad_files[] = {
 		"86400"},
 	{"[zone]\nnegative-ttl =\n", CONF_E_VALUE, 2,
 		"[zone] negative-ttl: '' is not a whole number of seconds from 0 to 86400"},
+	{"[log]\nqueries = Yes\n", CONF_E_VALUE, 2, "[log] queries: 'Yes' is neither yes nor no"},
+	{"[log]\nqueries =\n", CONF_E_VALUE, 2, "[log] queries: '' is neither yes nor no"},
 	/* Lists. */
 	{"[server]\nlisten = ,\n", CONF_E_VALUE, 2,
 		"[server] listen: is empty, and needs 1 to 16 addresses"},
@@ -749,6 +756,8 @@ static void random_forward(struct text *text, uint32_t *seed)
 			dice(seed, 2) ? "." : "", i, dice(seed, 256), dice(seed, 65536));
 	text_format(text, "cache-size = %u\nmax-ttl = %u\nserve-stale = %u\n", dice(seed, 1048577),
 		1 + dice(seed, 604800), dice(seed, 604801));
+	if (dice(seed, 2))
+		text_format(text, "[log]\nqueries = %s\n", dice(seed, 2) ? "yes" : "no");
 }
 
 static void random_rest(struct text *text, uint32_t *seed)

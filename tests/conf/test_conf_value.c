@@ -118,6 +118,7 @@ static void test_a_value_replaces_and_a_refused_one_does_not(void **state)
 		{CONF_FORWARD_CACHE_SIZE, "1048577"},
 		{CONF_FORWARD_MAX_TTL, "0"},
 		{CONF_FORWARD_SERVE_STALE, "604801"},
+		{CONF_LOG_QUERIES, "y"},
 	};
 	struct conf_error error;
 	struct conf conf;

@@ -4,7 +4,7 @@
     test_systemd.py [SUITE [TEST..]]
 
 The machine is a tree of that Debian release (bookworm), made by "python3 -m harness.tree SUITE" and
-booted in namespaces. $LEASEDNS_PACKAGES is the directory that contrib/package.sh filled.
+booted in namespaces. $LEASEDNS_DIST is the directory that contrib/package.sh filled.
 """
 
 import json
@@ -41,7 +41,7 @@ OWN_CONF = "[forward]\nupstream = none\n"
 
 def packages():
     """(leasedns, libnss-leasedns)"""
-    directory = pathlib.Path(os.environ["LEASEDNS_PACKAGES"])
+    directory = pathlib.Path(os.environ["LEASEDNS_DIST"])
     return [str(next(directory.glob(pattern))) for pattern in ("leasedns_*.deb", "libnss-*.deb")]
 
 

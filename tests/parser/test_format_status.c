@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <json-c/json_c_version.h>
 #include <json-c/json_object.h>
 #include <json-c/json_tokener.h>
 
@@ -193,8 +194,10 @@ static void test_bad_record_costs_only_itself(void **state)
 			FORMAT_DEFECT_EXPIRY},
 		{"{\"ip-address\":\"10.0.0.1\",\"expiry-time\":9223372036854775808}",
 			FORMAT_DEFECT_EXPIRY},
+		/* json-c 0.18 refuses to read it at all. */
 		{"{\"ip-address\":\"10.0.0.1\",\"expiry-time\":99999999999999999999}",
-			FORMAT_DEFECT_EXPIRY},
+			JSON_C_VERSION_NUM < (18 << 8) ? FORMAT_DEFECT_EXPIRY
+						       : FORMAT_DEFECT_SYNTAX},
 		{"{\"ip-address\":\"10.0.0.1\",\"expiry-time\":\"99999999999999999999\"}",
 			FORMAT_DEFECT_EXPIRY},
 	};

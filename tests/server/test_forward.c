@@ -53,6 +53,7 @@ struct got {
 	uint16_t id;
 	uint8_t octets[512];
 	size_t len; /* 0: dropped. */
+	enum answered answered;
 };
 
 struct world {
@@ -282,6 +283,7 @@ static void on_settled(const struct listener_client *client, struct bytes reply)
 
 	assert_true(world->got_count <= REPLIES_MAX && reply.len <= sizeof(got->octets));
 	got->len = reply.len;
+	got->answered = client->answered;
 	got->id = reply.len > 0 ? dns_read_u16(reply.ptr) : 0;
 	if (reply.len > 0)
 		memcpy(got->octets, reply.ptr, reply.len);
@@ -299,7 +301,7 @@ static struct world *world_open(const char *text, unsigned sockets_max)
 
 	assert_non_null(world);
 	assert_int_equal(uv_loop_init(&world->loop), 0);
-	world->origin = (struct origin){{on_settled}, world};
+	world->origin = (struct origin){{.settle = on_settled}, world};
 	for (size_t i = 0; i < SERVERS; i++)
 		server_open(&world->servers[i]);
 	for (char *at = content + strlen(content); *text; text++) {
@@ -378,6 +380,7 @@ static void ask_as(struct world *world, uint16_t id, const char *name, struct cl
 	struct listener_client client = {.origin = &world->origin.origin, .is_tcp = as.is_tcp};
 	uint8_t octets[512];
 	static uint8_t reply[ANSWER_TCP_OCTETS_MAX];
+	enum answered answered;
 	struct bytes query = {octets, asking_query(name, DNS_TYPE_A, &how, octets)};
 	size_t len = 0;
 
@@ -385,8 +388,9 @@ static void ask_as(struct world *world, uint16_t id, const char *name, struct cl
 	client.peer.v4.sin_family = AF_INET;
 	inet_pton(AF_INET, as.from ? as.from : "127.0.0.1", &client.peer.v4.sin_addr);
 	uv_update_time(&world->loop);
-	switch (forward_answer(world->forward, as.is_tcp, query, reply, &len)) {
+	switch (forward_answer(world->forward, as.is_tcp, query, reply, &len, &answered)) {
 	case ANSWER_REPLY:
+		client.answered = answered;
 		listener_reply(&client, (struct bytes){reply, len});
 		break;
 	case ANSWER_FORWARD:
@@ -745,6 +749,36 @@ static void test_nobody_to_ask_is_refused_or_a_failure(void **state)
 	world_close(world);
 }
 
+static void expect_answered(struct world *world, const char *name, enum answered expected)
+{
+	answer_to(world, name);
+	assert_string_equal(
+		answered_word(world->got[world->got_count - 1].answered), answered_word(expected));
+}
+
+static void test_what_became_of_a_question_is_told(void **state)
+{
+	struct world *world =
+		world_open("upstream = %0\nzone.refusing.example = %1\nzone.none.example = %2", 0);
+	(void)state;
+
+	world->servers[1].manner = REFUSING;
+	server_close(&world->servers[2]);
+	expect_answered(world, "a.example", ANSWERED_FORWARDED);
+	expect_answered(world, "a.example", ANSWERED_CACHED);
+	expect_answered(world, "a.refusing.example", ANSWERED_FORWARDED);
+	expect_answered(world, "a.none.example", ANSWERED_FAILED);
+	expect_answered(world, "a.none.example", ANSWERED_CACHED); /* The failure. */
+	expect_answered(world, "printer.local", ANSWERED_SPECIAL);
+	world_close(world);
+	world = world_open("upstream = none\nzone.a.example = %0", 0);
+	expect_answered(world, "b.example", ANSWERED_REFUSED);
+	world_close(world);
+	world = world_open("upstream = resolv.conf", 0); /* An empty one. */
+	expect_answered(world, "b.example", ANSWERED_FAILED);
+	world_close(world);
+}
+
 static void test_too_many_at_once_are_told_at_once(void **state)
 {
 	struct world *world = world_open("upstream = %0", 3);
@@ -758,6 +792,7 @@ static void test_too_many_at_once_are_told_at_once(void **state)
 	}
 	assert_int_equal(world->got_count, 2);
 	assert_string_equal(words_of(&world->got[0]), "SERVFAIL 0 ede 14");
+	assert_int_equal(world->got[0].answered, ANSWERED_FAILED);
 	ask(world, 9, "n0.example"); /* Needs no socket. */
 	assert_int_equal(world->got_count, 2);
 	assert_int_equal(forward_stats(world->forward)->overloaded, 2);
@@ -798,8 +833,10 @@ static void test_stop_lets_clients_go(void **state)
 	run_for(world, 600); /* A second attempt is under way. */
 	forward_stop(world->forward);
 	assert_int_equal(world->got_count, 3);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 3; i++) {
 		assert_string_equal(words_of(&world->got[i]), "dropped");
+		assert_int_equal(world->got[i].answered, ANSWERED_DROPPED);
+	}
 	world->forward = NULL;
 	world_close(world);
 }
@@ -870,6 +907,7 @@ int main(void)
 			test_server_that_changes_case_and_has_no_tcp_is_asked_in_lower_case),
 		cmocka_unit_test(test_single_domains_have_servers_of_their_own),
 		cmocka_unit_test(test_nobody_to_ask_is_refused_or_a_failure),
+		cmocka_unit_test(test_what_became_of_a_question_is_told),
 		cmocka_unit_test(test_too_many_at_once_are_told_at_once),
 		cmocka_unit_test(test_one_client_cannot_take_all_places),
 		cmocka_unit_test(test_stop_lets_clients_go),

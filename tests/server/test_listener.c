@@ -29,13 +29,31 @@ struct world {
 	char queries[KEPT_MAX]; /* Their first octets. */
 	size_t count;
 	bool answers_at_once;
+	char settled[KEPT_MAX]; /* First octets of the replies, '-' for none. */
+	size_t settled_count;
 };
 
-static enum answer_verdict answer(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
-	size_t reply_cap, size_t *out_reply_len)
+static void settled(void *ctx, const struct listener_client *client, struct bytes reply)
 {
+	struct world *world = ctx;
+
+	assert_non_null(client->origin);
+	assert_true(world->settled_count < KEPT_MAX);
+	world->settled[world->settled_count++] = reply.len > 0 ? (char)reply.ptr[0] : '-';
+}
+
+static enum answer_verdict answer(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+
 	(void)ctx;
 	(void)is_tcp;
+	/* Who asks is known for both. */
+	if (peer->sa_family == AF_INET)
+		assert_int_equal(v4->sin_addr.s_addr & htonl(0xff000000), htonl(0x7f000000));
+	else
+		assert_int_equal(peer->sa_family, AF_INET6);
 	assert_true(query.len < reply_cap);
 	if (query.len > 0 && query.ptr[0] != '!')
 		return ANSWER_FORWARD;
@@ -76,7 +94,8 @@ static int bound(const char *text, int type, in_port_t *out_port_be)
 static void open_world(struct world *world)
 {
 	memset(world, 0, sizeof(*world));
-	world->ops = (struct listener_ops){.answer = answer, .forward = forward, .ctx = world};
+	world->ops = (struct listener_ops){
+		.answer = answer, .forward = forward, .settled = settled, .ctx = world};
 	assert_int_equal(uv_loop_init(&world->loop), 0);
 }
 
@@ -201,6 +220,42 @@ static void test_late_reply_leaves_from_the_address_that_was_asked(void **state)
 	}
 }
 
+/* Replies that are sent together, more than fit one system call: each reaches whom it is for, from
+ * the address that was asked; an empty one nobody. */
+static void test_late_replies_are_sent_together(void **state)
+{
+	enum { ASKED = LISTENER_UDP_BATCH + 10 };
+	static const char *const asked[] = {"127.0.0.7", "127.0.0.8"};
+	struct bytes replies[ASKED];
+	struct world world;
+	int clients[2];
+	(void)state;
+
+	open_udp(&world, "0.0.0.0");
+	for (size_t i = 0; i < 2; i++)
+		clients[i] = client_new(&world, asked[i], SOCK_DGRAM);
+	for (size_t i = 0; i < ASKED; i++) {
+		const char name[] = {(char)('A' + i % 2), (char)i};
+
+		assert_int_equal(send(clients[i % 2], name, sizeof(name), 0), sizeof(name));
+		await_kept(&world, i + 1);
+		replies[i] = (struct bytes){(uint8_t *)&world.queries[i], i == 5 ? 0 : 1};
+	}
+	listener_reply_many(world.kept, replies, ASKED);
+	for (size_t i = 0; i < ASKED; i++) {
+		char text[8] = "";
+
+		if (i == 5)
+			continue;
+		assert_int_equal(take(&world, clients[i % 2], text, sizeof(text), PATIENCE_MS), 1);
+		assert_int_equal(text[0], 'A' + (int)(i % 2));
+	}
+	assert_int_equal(listener_udp_stats(world.udp)->replies, ASKED - 1);
+	for (size_t i = 0; i < 2; i++)
+		close(clients[i]);
+	close_world(&world);
+}
+
 static void test_udp_listener_outlives_its_clients(void **state)
 {
 	struct world world;
@@ -217,6 +272,7 @@ static void test_udp_listener_outlives_its_clients(void **state)
 	listener_drop(&world.kept[1]); /* While it closes. */
 	run_for(&world, 10);
 	reply_text(&world.kept[2], "nobody"); /* When it is closed: frees it. */
+	assert_memory_equal(world.settled, "--n", 3);
 	world.udp = NULL;
 	close(client);
 	close_world(&world);
@@ -247,6 +303,29 @@ static void expect_frame(struct world *world, int client, char name)
 static void reply_kept(struct world *world, size_t i)
 {
 	listener_reply(&world->kept[i], (struct bytes){(uint8_t *)&world->queries[i], 1});
+}
+
+static void test_tcp_replies_sent_together_each_find_their_connection(void **state)
+{
+	struct bytes replies[4];
+	struct world world;
+	int clients[2];
+	(void)state;
+
+	open_tcp(&world, 10);
+	for (size_t i = 0; i < 2; i++)
+		clients[i] = client_new(&world, "127.0.0.1", SOCK_STREAM);
+	for (size_t i = 0; i < 4; i++) {
+		put_query(clients[i % 2], (char)('a' + i));
+		await_kept(&world, i + 1);
+		replies[i] = (struct bytes){(uint8_t *)&world.queries[i], 1};
+	}
+	listener_reply_many(world.kept, replies, 4);
+	for (size_t i = 0; i < 4; i++)
+		expect_frame(&world, clients[i % 2], (char)('a' + i));
+	for (size_t i = 0; i < 2; i++)
+		close(clients[i]);
+	close_world(&world);
 }
 
 static void test_tcp_replies_come_in_any_order(void **state)
@@ -327,6 +406,8 @@ static void test_tcp_drop_ends_the_connection_behind_other_replies(void **state)
 	reply_kept(&world, 1);
 	expect_frame(&world, client, 'b');
 	assert_int_equal(take(&world, client, &octet, 1, PATIENCE_MS), 0);
+	assert_int_equal(world.settled_count, 2);
+	assert_memory_equal(world.settled, "-b", 2);
 	close(client);
 	close_world(&world);
 }
@@ -441,8 +522,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_late_reply_leaves_from_the_address_that_was_asked),
+		cmocka_unit_test(test_late_replies_are_sent_together),
 		cmocka_unit_test(test_udp_listener_outlives_its_clients),
 		cmocka_unit_test(test_tcp_replies_come_in_any_order),
+		cmocka_unit_test(test_tcp_replies_sent_together_each_find_their_connection),
 		cmocka_unit_test(test_tcp_connection_that_waits_is_not_idle),
 		cmocka_unit_test(test_tcp_half_close_waits_for_late_replies),
 		cmocka_unit_test(test_tcp_drop_ends_the_connection_behind_other_replies),

@@ -78,11 +78,12 @@ static unsigned count_fds(void)
 
 /* 'D': drop. 'F': forward. 'L' and two octets: as many octets. Else the query itself, behind an
  * 'R'. */
-static enum answer_verdict echo(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
-	size_t reply_cap, size_t *out_reply_len)
+static enum answer_verdict echo(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
 {
 	struct server *server = ctx;
 
+	(void)peer;
 	assert_true(is_tcp);
 	assert_int_equal(reply_cap, ANSWER_TCP_OCTETS_MAX);
 	assert_true(query.len > 0);

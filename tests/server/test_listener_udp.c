@@ -124,12 +124,13 @@ static socklen_t parse_address(
 }
 
 /* 'D' and nothing: drop. 'F': forward. Else the query itself, behind an 'R'. */
-static enum answer_verdict echo(void *ctx, bool is_tcp, struct bytes query, uint8_t *reply,
-	size_t reply_cap, size_t *out_reply_len)
+static enum answer_verdict echo(void *ctx, bool is_tcp, const struct sockaddr *peer,
+	struct bytes query, uint8_t *reply, size_t reply_cap, size_t *out_reply_len)
 {
 	struct server *server = ctx;
 	size_t len = query.len < reply_cap ? query.len : reply_cap - 1;
 
+	(void)peer;
 	assert_false(is_tcp);
 	assert_int_equal(reply_cap, ANSWER_UDP_OCTETS_MAX);
 	if (server->stops_in_answer)

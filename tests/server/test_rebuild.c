@@ -162,6 +162,11 @@ static void test_first_build_is_there_before_the_loop_runs(void **state)
 	assert_true(is_published(&fixture, "run/index.cdb"));
 	/* Three guests and the server's own name. */
 	assert_int_equal(fixture.names, 4);
+	assert_int_equal(rebuild_stats(fixture.rebuild).built, 1);
+	assert_int_equal(rebuild_stats(fixture.rebuild).failed, 0);
+	assert_true(rebuild_stats(fixture.rebuild).is_published);
+	assert_true(rebuild_stats(fixture.rebuild).last_ns > 0);
+	assert_in_range(rebuild_stats(fixture.rebuild).last_unix_s, time(NULL) - 10, time(NULL));
 	stop(&fixture);
 }
 
@@ -282,6 +287,7 @@ static void test_names_are_served_where_no_index_can_be(void **state)
 	start(&fixture, "absent/index.cdb");
 	assert_int_equal(rebuild_first(fixture.rebuild), 0);
 	assert_true(has_name(&fixture, "web1"));
+	assert_false(rebuild_stats(fixture.rebuild).is_published);
 	settle(&fixture);
 	publish_leases(&fixture, "leases/virbr0.status", "other", 1);
 	rebuild_request(fixture.rebuild);
@@ -293,6 +299,8 @@ static void test_names_are_served_where_no_index_can_be(void **state)
 	rebuild_request(fixture.rebuild);
 	assert_true(published_within(&fixture, LATE_MS));
 	assert_true(is_published(&fixture, "absent/index.cdb"));
+	assert_true(rebuild_stats(fixture.rebuild).is_published);
+	assert_int_equal(rebuild_stats(fixture.rebuild).built, fixture.published);
 	stop(&fixture);
 }
 

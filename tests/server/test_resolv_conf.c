@@ -59,7 +59,7 @@ static void test_servers_are_read(void **state)
 		{"nameserver fe80::1%lo\n", "[fe80::1%1]:53"},
 		{"nameserver fe80::1%no-such-link\n", ""},
 		{"nameserver fe80::1\n", ""},
-		{"nameserver [2001:db8::1]:5353\nnameserver 192.0.2.1\n",
+		{"nameserver 192.0.2.1\nnameserver [2001:db8::1]:5353\n",
 			"192.0.2.1:53 [2001:db8::1]:5353"},
 	};
 

@@ -212,13 +212,15 @@ def framed(message):
     return struct.pack(">H", len(message)) + message
 
 
-def own_etc():
-    """Makes /etc a place where files may be replaced: what is written stays in the sandbox."""
+def own_etc(*below):
+    """Makes /etc a place where files may be replaced: what is written stays in the sandbox. It shows
+    what lies in other directories, too."""
     upper = _directory("etc-upper")
     work = _directory("etc-work")
     if os.path.ismount("/etc/resolv.conf"):
         run("umount", "/etc/resolv.conf")
-    run("mount", "-t", "overlay", "-o", f"lowerdir=/etc,upperdir={upper},workdir={work}",
+    lower = ":".join((*below, "/etc"))
+    run("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}",
         "overlay", "/etc")
     if os.path.lexists("/etc/resolv.conf"):
         os.unlink("/etc/resolv.conf")

@@ -28,8 +28,7 @@ package() {
 	local kind=$1 tree=$BUILD/tree
 	shift
 	cmake -S "$ROOT" -B "$tree" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-		-DCMAKE_INSTALL_PREFIX=/usr -DLEASEDNS_TESTS=OFF -DLEASEDNS_PACKAGING="${kind^^}" \
-		-DCMAKE_C_FLAGS="-ffile-prefix-map=$tree=build -ffile-prefix-map=$ROOT=." "$@"
+		-DCMAKE_INSTALL_PREFIX=/usr -DLEASEDNS_TESTS=OFF -DLEASEDNS_PACKAGING="${kind^^}" "$@"
 	cmake --build "$tree"
 	rm -rf "$tree/packages"
 	cpack --config "$tree/CPackConfig.cmake" -B "$tree/packages"

@@ -10,7 +10,7 @@ PACKAGE_PACKAGES=(dpkg-dev file gzip rpm)
 
 # What its tests need as well: compilers and judges, then what the end-to-end tests run.
 TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
-	python3 python3-dnspython bind9-dnsutils knot nsd unbound
+	python3 python3-dnspython python3-prometheus-client bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
 	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace dbus
 	mandoc jq bash-completion zsh fish apparmor tmux python3-rich librsvg2-bin

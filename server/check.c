@@ -135,8 +135,8 @@ void check_verdict(const struct check *check, char out_text[CHECK_VERDICT_SIZE])
 	snprintf(out_text, CHECK_VERDICT_SIZE, "%s %s: %zu error%s, %zu warning%s, %zu note%s.",
 		subject,
 		check->step_count > 0 ? errors ? "does not resolve as it should" : "resolves"
-		: errors      ? "would not resolve"
-			      : "resolve",
+		: errors              ? "would not resolve"
+				      : "resolve",
 		errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s", notes,
 		notes == 1 ? "" : "s");
 }

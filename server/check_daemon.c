@@ -11,6 +11,12 @@
 /* Between a change of the lease files and its answer. */
 #define DAEMON_SETTLE_MS 500
 
+/* It is the daemon, or its sockets wait for it. */
+static bool daemon_holds(const char *holder)
+{
+	return strstr(holder, "'leasedns'") || strstr(holder, "'systemd'");
+}
+
 static void daemon_tell_silent(struct check *check, const char *where, const char *holder)
 {
 	struct check_report *report = &check->report;
@@ -24,7 +30,7 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 			check_unseen(check, "which program has the port");
 		return;
 	}
-	if (!strstr(holder, "'leasedns'") && !strstr(holder, "'systemd'")) {
+	if (!daemon_holds(holder)) {
 		if (check_find(report, CHECK_PORT_TAKEN, "%s is taken by %s, which does not answer",
 			    where, holder))
 			check_mend(report,
@@ -47,7 +53,7 @@ static void daemon_tell_other(struct check *check, const struct check_question *
 	char word[CHECK_DNS_WORD_SIZE];
 
 	check_dns_word(question, word);
-	if (strstr(holder, "'leasedns'")) {
+	if (daemon_holds(holder)) {
 		if (!check_find(report, CHECK_DAEMON_OTHER_ZONE, "%s at %s does not serve '%s': %s",
 			    holder, where, check_zone(check), word))
 			return;

@@ -67,7 +67,8 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"programs that ask glibc for hosts (ssh, ping, ...) are not led to guests without "
 		"DNS"},
 	[CHECK_NSSWITCH_HIDES_US] = {"nsswitch-hides-us", "nsswitch", CLOSED,
-		"the search ends before the names of guests are asked for"},
+		"programs that ask glibc for hosts (ssh, ping, ...) never get to the names of "
+		"guests"},
 	[CHECK_NSSWITCH_AFTER_DNS] = {"nsswitch-after-dns", "nsswitch", WARNING,
 		"each lookup of a guest first goes to the network: slow, told to others, and a "
 		"host of that name there wins"},

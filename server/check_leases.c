@@ -200,6 +200,7 @@ static void leases_look_as_daemon(struct check *check, const char *directory)
 		return;
 	check_mend(&check->report, "chmod o+rX '%s'", access.path);
 	check_mend(&check->report, "each directory above it needs x for others as well");
+	check_mend(&check->report, "systemctl restart leasedns");
 }
 
 /* Samples ----------------------------------------------------------------------------------- */

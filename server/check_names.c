@@ -55,6 +55,20 @@ static const char *names_refusal(struct bytes name)
 	return "it is a name of the zone itself";
 }
 
+/* Told of each guest that has it. */
+static void names_tell_shared_alias(struct check_report *report, struct bytes guest)
+{
+	uint8_t alias[INDEX_KEY_OCTETS_MAX];
+	size_t len = guest.len <= sizeof(alias) ? hostname_alias(guest, alias) : 0;
+	char name[LOG_ESCAPED_SIZE];
+	char other[LOG_ESCAPED_SIZE];
+
+	if (check_find(report, CHECK_ALIAS_SHARED,
+		    "guest '%s' would also answer to '%s', as another guest does",
+		    log_escape(guest, name), log_escape((struct bytes){alias, len}, other)))
+		check_mend(report, "virsh domrename '%s' NEW-NAME", name);
+}
+
 void check_names_add_event(struct check *check, const struct index_event *event)
 {
 	struct check_report *report = &check->report;
@@ -77,9 +91,7 @@ void check_names_add_event(struct check *check, const struct index_event *event)
 					   "<hostname>");
 		break;
 	case INDEX_EVENT_ALIAS_SHARED:
-		if (check_find(report, CHECK_ALIAS_SHARED, "two guests would both answer to '%s'",
-			    name))
-			check_mend(report, "virsh domrename GUEST NEW-NAME");
+		names_tell_shared_alias(report, event->name);
 		break;
 	case INDEX_EVENT_HOSTNAME_HIDDEN:
 		check_find(report, CHECK_NAME_HIDDEN,

@@ -255,11 +255,14 @@ static void nsswitch_try(struct check *check)
 		check_fact(&check->report, "programs", "glibc finds %s: %s", name, said);
 		return;
 	}
-	check_find(&check->report, CHECK_NSS_FAILS, "glibc finds neither '%s' nor '%s': %s",
-		sample->name, name,
-		!lookup.is_answered          ? "no answer within 6 seconds"
-		: lookup.error == EAI_SYSTEM ? strerror(lookup.system_error)
-					     : gai_strerror(lookup.error));
+	check->names_resolve = false;
+	if (check_find(&check->report, CHECK_NSS_FAILS, "glibc finds neither '%s' nor '%s': %s",
+		    sample->name, name,
+		    !lookup.is_answered          ? "no answer within 6 seconds"
+		    : lookup.error == EAI_SYSTEM ? strerror(lookup.system_error)
+						 : gai_strerror(lookup.error)))
+		check_mend(
+			&check->report, "leasedns check %s, to see where it stops", sample->name);
 }
 
 static bool nsswitch_nscd_runs(const struct check *check)
@@ -318,24 +321,37 @@ static void nsswitch_read(struct check *check)
 	free(text);
 }
 
-void check_nsswitch(struct check *check)
+/* The line as it is: fine, or without us. */
+static void nsswitch_tell_line(struct check *check, bool has_ours)
 {
-	struct nsswitch_answers answers;
-	char *line;
+	static const enum check_id bad[] = {CHECK_NSSWITCH_UNREADABLE, CHECK_NSSWITCH_SYNTAX,
+		CHECK_NSSWITCH_HIDES_US, CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
+	const char *origin = check->line.number == 0 ? " (glibc's default)" : "";
+	char *line = check_nss_format(&check->line);
+	bool is_fine = has_ours;
 
-	nsswitch_read(check);
-	nsswitch_ask(check, &answers);
-	line = check_nss_format(&check->line);
-	if (line)
-		check_fact(&check->report, "nsswitch", "%s%s", line,
-			check->line.number == 0 ? " (glibc's default)" : "");
-	free(line);
-	if (!nsswitch_tell_ours(check, &answers) &&
-		check_find(&check->report, CHECK_NSSWITCH_LACKS_US,
-			"no module of ours is asked for hosts")) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		is_fine = is_fine && !check_report_has(&check->report, bad[i]);
+	if (!line) {
+		check->report.no_memory = true;
+	} else if (is_fine) {
+		check_fact(&check->report, "nsswitch", "%s", line);
+	} else if (!has_ours &&
+		   check_find(&check->report, CHECK_NSSWITCH_LACKS_US,
+			   "no module of ours is asked for hosts: '%s'%s", line, origin)) {
 		check_mend(&check->report, "apt install libnss-leasedns, or");
 		nsswitch_mend_line(check);
 	}
+	free(line);
+}
+
+void check_nsswitch(struct check *check)
+{
+	struct nsswitch_answers answers;
+
+	nsswitch_read(check);
+	nsswitch_ask(check, &answers);
+	nsswitch_tell_line(check, nsswitch_tell_ours(check, &answers));
 	check->names_resolve = check_nss_walk(&check->line, answers.whole).is_found ||
 			       check_nss_walk(&check->line, answers.alone).is_found;
 	if (check->names_resolve && !check_nss_walk(&check->line, answers.alone).is_found &&

@@ -141,11 +141,35 @@ static void print_finding(const struct print *print, const struct check_report *
 			report->omitted[finding->id]);
 }
 
+static bool print_has_closed(const struct check_report *report, const char *subject)
+{
+	for (size_t i = 0; i < report->finding_count; i++) {
+		const struct check_kind *kind = &check_kinds[report->findings[i].id];
+
+		if (report->findings[i].severity == CHECK_ERROR && kind->closes &&
+			strcmp(kind->subject, subject) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_verdict(const struct print *print, const struct check *check)
+{
+	char verdict[CHECK_VERDICT_SIZE];
+
+	check_verdict(check, verdict);
+	fprintf(print->out, "\n%s%s%s\n", print->colour ? PRINT_BOLD : "", verdict,
+		print->colour ? PRINT_RESET : "");
+	if (print_has_closed(&check->report, "nsswitch") &&
+		print_has_closed(&check->report, "resolver"))
+		fputs("NSS and DNS both lead to names: mending one of them is enough.\n",
+			print->out);
+}
+
 char *check_print(const struct check *check, size_t width, bool colour)
 {
 	struct print print = {
 		.width = width > PRINT_WIDTH_MAX ? PRINT_WIDTH_MAX : width, .colour = colour};
-	char verdict[CHECK_VERDICT_SIZE];
 	char *text = NULL;
 	size_t len = 0;
 
@@ -156,9 +180,7 @@ char *check_print(const struct check *check, size_t width, bool colour)
 	print_steps(&print, check);
 	for (size_t i = 0; i < check->report.finding_count; i++)
 		print_finding(&print, &check->report, i);
-	check_verdict(check, verdict);
-	fprintf(print.out, "\n%s%s%s\n", colour ? PRINT_BOLD : "", verdict,
-		colour ? PRINT_RESET : "");
+	print_verdict(&print, check);
 	if (fclose(print.out) != 0) {
 		free(text);
 		return NULL;

@@ -75,12 +75,13 @@ static void resolv_mend_resolved(struct check *check)
 	char us[CONF_ENDPOINT_TEXT_SIZE];
 
 	resolv_our_address(check, us);
-	check_mend(&check->report, "mkdir -p /etc/systemd/resolved.conf.d");
-	check_mend(&check->report,
-		"printf '[Resolve]\\nDNS=%s\\nDomains=~%s\\n' "
-		">/etc/systemd/resolved.conf.d/leasedns.conf",
-		us, check_zone(check));
-	check_mend(&check->report, "systemctl restart systemd-resolved");
+	check_mend(&check->report, "systemctl enable --now leasedns-resolved (from "
+				   "contrib/resolvers)");
+	if (strcmp(check_zone(check), "libvirt") != 0 || strcmp(us, "127.0.0.56") != 0)
+		check_mend(&check->report,
+			"before that, systemctl edit it: [Service] Environment=\"DOMAINS=~%s\" "
+			"\"SERVER=%s\"",
+			check_zone(check), us);
 }
 
 static void resolv_mend_others(struct check *check)
@@ -126,10 +127,8 @@ static void resolv_tell_disbelief(struct check *check, size_t i)
 		    resolv_text(check, i, server), check_zone(check)))
 		return;
 	check_mend(&check->report, "unbound: domain-insecure: \"%s\"", check_zone(check));
-	check_mend(&check->report,
-		"systemd-resolved: echo %s >/etc/dnssec-trust-anchors.d/leasedns.negative; "
-		"systemctl restart systemd-resolved",
-		check_zone(check));
+	check_mend(&check->report, "systemd-resolved: contrib/resolvers/libvirt.negative in "
+				   "/etc/dnssec-trust-anchors.d");
 	check_mend(&check->report, "BIND: validate-except { \"%s\"; };", check_zone(check));
 }
 

@@ -236,11 +236,14 @@ static void trace_resolver(struct trace *trace)
 
 /* Programs ---------------------------------------------------------------------------------- */
 
-static bool trace_glibc(struct trace *trace, const char *raw, const char *shown)
+/* True if programs get a right address. */
+static bool trace_glibc(
+	struct trace *trace, const char *raw, const char *shown, struct check_addresses *out_found)
 {
 	struct check_lookup lookup;
 
 	check_probe_name(raw, &lookup);
+	*out_found = lookup.addresses;
 	trace_step(trace, "NSS", shown, &lookup.addresses,
 		lookup.is_answered ? gai_strerror(lookup.error) : "no answer within 6 seconds");
 	/* More addresses than are compared are right enough. */
@@ -255,17 +258,20 @@ static bool trace_glibc(struct trace *trace, const char *raw, const char *shown)
 
 static void trace_programs(struct trace *trace)
 {
-	bool is_found = trace_glibc(trace, trace->raw, trace->name);
+	struct check_addresses found;
+	struct check_addresses other;
+	bool is_right = trace_glibc(trace, trace->raw, trace->name, &other);
+	char said[CHECK_ADDRESSES_TEXT_SIZE];
 
-	is_found = trace_glibc(trace, trace->raw_whole, trace->whole) || is_found;
-	if (is_found)
+	is_right = trace_glibc(trace, trace->raw_whole, trace->whole, &found) || is_right;
+	if (is_right || trace->right.count == 0)
 		return;
 	/* Whatever else stopped it: programs do not get it. */
-	if (trace->right.count > 0 &&
-		check_find(&trace->check->report, CHECK_TRACE_STOPS_NSS,
-			"glibc finds neither '%s' nor '%s'", trace->name, trace->whole))
-		check_mend(
-			&trace->check->report, "see what is said of nsswitch and of the resolver");
+	check_addresses_format(other.count > 0 ? &other : &found, said);
+	if (check_find(&trace->check->report, CHECK_TRACE_STOPS_NSS,
+		    "asked for '%s' and '%s', glibc finds %s", trace->name, trace->whole, said))
+		check_mend(&trace->check->report,
+			"see what is said of nsswitch, names and the resolver");
 }
 
 /* Splits the name that was asked for. */

@@ -55,7 +55,7 @@ static void stats_complain(enum control_result result, const char *path)
 			path);
 		return;
 	case CONTROL_TOO_LONG:
-		log_error("what the server at '%s' says is too long to be true", path);
+		log_error("what answers at '%s' is no leasedns: it says too much", path);
 		return;
 	}
 }

@@ -73,6 +73,20 @@ static void avoid_fragments(int fd, int family)
 	}
 }
 
+/* The first way needs CAP_NET_ADMIN. The second is cut to net.core.rmem_max, so it would shrink
+ * what a service manager has set; the kernel doubles that. */
+static void enlarge_receive_buffer(int fd)
+{
+	int octets = 0;
+	socklen_t len = sizeof(octets);
+
+	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_OCTETS))
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, &len) < 0 ||
+		octets < 2 * RECEIVE_BUFFER_OCTETS)
+		set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_OCTETS);
+}
+
 /* Without the address that was asked, a wildcard socket would reply from the wrong one: an error.
  * All else is best effort. */
 static int prepare_socket(int fd, bool *out_is_wildcard)
@@ -99,9 +113,7 @@ static int prepare_socket(int fd, bool *out_is_wildcard)
 		return UV_EAFNOSUPPORT;
 	}
 	avoid_fragments(fd, bound.any.sa_family);
-	/* The first needs CAP_NET_ADMIN, the second is cut to net.core.rmem_max. */
-	if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_OCTETS))
-		set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_OCTETS);
+	enlarge_receive_buffer(fd);
 	*out_is_wildcard = is_wildcard;
 	return 0;
 }

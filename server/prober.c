@@ -119,6 +119,20 @@ static void prober_on_answer(void *ctx, bool has_replied, uint32_t latency_us)
 	prober_schedule(prober);
 }
 
+/* It cannot be probed. If it was silent it is forgiven after a while, and a client's question finds
+ * out: one client at a time, and not often. */
+static void server_is_out_of_reach(struct upstream_server *server, uint64_t now_ms)
+{
+	if (server->failures > 0 && server->probe_backoff == 0) {
+		server->probe_backoff = 1;
+		server->probe_due_ms = now_ms + ((uint64_t)PROBE_INTERVAL_MS << PROBE_BACKOFF_MAX);
+		return;
+	}
+	server->probe_backoff = 0;
+	server->failures = 0;
+	server->is_loop = false;
+}
+
 static void token_text(const uint8_t *token, char text[2 * UPSTREAM_TOKEN_OCTETS + 1])
 {
 	for (size_t i = 0; i < UPSTREAM_TOKEN_OCTETS; i++)
@@ -153,11 +167,7 @@ static void prober_probe(
 	if (rc == 0)
 		return;
 	probe_free(probe);
-	/* Cannot be probed: it is forgiven after a while, and a client's question finds out. */
-	if (server->failures > 0) {
-		server->failures = 0;
-		server->is_loop = false;
-	}
+	server_is_out_of_reach(server, server->probed_at_ms);
 }
 
 static void prober_on_due(uv_timer_t *timer)

@@ -26,10 +26,13 @@ set(CPACK_DEBIAN_NSS_PACKAGE_RECOMMENDS "leasedns")
 set(CPACK_DEBIAN_NSS_PACKAGE_PROVIDES "libnss-libvirt")
 set(CPACK_DEBIAN_NSS_PACKAGE_CONFLICTS "libnss-libvirt")
 set(CPACK_DEBIAN_NSS_PACKAGE_REPLACES "libnss-libvirt")
+set(made ${CMAKE_CURRENT_BINARY_DIR}/debian)
+foreach(script preinst postinst postrm)
+	configure_file(${debian}/libnss-leasedns/${script}.in ${made}/${script} @ONLY)
+endforeach()
 set(CPACK_DEBIAN_NSS_PACKAGE_CONTROL_EXTRA
-	${debian}/libnss-leasedns/conffiles ${debian}/libnss-leasedns/preinst
-	${debian}/libnss-leasedns/postinst ${debian}/libnss-leasedns/postrm
-	${debian}/libnss-leasedns/triggers)
+	${debian}/libnss-leasedns/conffiles ${debian}/libnss-leasedns/triggers
+	${made}/preinst ${made}/postinst ${made}/postrm)
 install(FILES ${debian}/libnss-leasedns/90libnss-leasedns
 	DESTINATION /etc/apt/apt.conf.d COMPONENT nss)
 
@@ -38,6 +41,8 @@ foreach(package leasedns:leasedns nss:libnss-leasedns)
 	string(REPLACE ":" ";" package ${package})
 	list(GET package 0 component)
 	list(GET package 1 name)
+	install(FILES ${debian}/${name}/lintian-overrides DESTINATION share/lintian/overrides
+		RENAME ${name} COMPONENT ${component})
 	install(FILES ${debian}/copyright DESTINATION share/doc/${name} COMPONENT ${component})
 	leasedns_install_gz(${debian}/changelog share/doc/${name} changelog.Debian ${component})
 	leasedns_install_gz(${PROJECT_SOURCE_DIR}/CHANGELOG.md share/doc/${name} changelog ${component})

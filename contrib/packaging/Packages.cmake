@@ -11,6 +11,9 @@ if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
 	message(FATAL_ERROR "CMAKE_INSTALL_PREFIX of a package is /usr")
 endif()
 
+target_compile_options(leasedns_flags INTERFACE
+	-ffile-prefix-map=${CMAKE_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+
 # leasedns_install_gz(SOURCE DIRECTORY NAME COMPONENT): the file as NAME.gz, the same bytes always.
 function(leasedns_install_gz source directory name component)
 	set(made ${CMAKE_CURRENT_BINARY_DIR}/gz/${component}/${name}.gz)

@@ -3,12 +3,14 @@
  *
  *      bench_udp floor    ADDRESS PORT SECONDS
  *      bench_udp listener ADDRESS PORT SECONDS
- *      bench_udp client   ADDRESS PORT SECONDS [-w WINDOW] [-q FILE] [-r]
+ *      bench_udp client   ADDRESS PORT SECONDS [-w WINDOW] [-q FILE] [-r] [-R RATE] [-1]
  *
  *  Servers run for SECONDS or until SIGTERM or SIGINT, then print their CPU time for each query, of
  *  /proc/self/schedstat. The client keeps WINDOW queries in flight and prints its rate; FILE holds
  *  raw messages, each behind two octets of length, and is sent over and over with ids of the
- *  client's; with -r every reply must have RCODE 0. Exit status 1 if a reply was not as expected.
+ *  client's; with -r every reply must have RCODE 0; with -R no more than RATE queries a second are
+ *  sent; with -1 FILE is sent once. With either, lost is what is not answered within 6 s. Exit
+ * status 1 if a reply was not as expected.
  *
  *  Run the server on one core and the client on another (taskset), in turns with the floor. */
 #include <arpa/inet.h>
@@ -21,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/listener_udp.h"
@@ -32,6 +35,8 @@
 #define WINDOW_MAX 8192u
 /* What is not answered by then is lost, and new queries take its place. */
 #define LOST_AFTER_NS 200000000u
+/* Where losses are counted: longer than a forwarder waits for its upstreams. */
+#define LOST_LATE_NS 6000000000u
 
 static volatile sig_atomic_t is_asked_to_end;
 
@@ -222,6 +227,9 @@ struct client {
 	int fd;
 	unsigned window;
 	bool wants_rcode_0;
+	bool sends_once;
+	double rate; /* Queries a second; 0: as they are answered. */
+	uint64_t start_ns;
 	struct bytes *queries;
 	size_t query_count;
 	size_t next_query;
@@ -273,12 +281,24 @@ static void client_load(struct client *client, const uint8_t *octets, size_t len
 		errx(2, "queries: none");
 }
 
+/* How many may be sent until now, all in all. */
+static uint64_t client_due(const struct client *client)
+{
+	uint64_t due = UINT64_MAX;
+
+	if (client->rate > 0)
+		due = (uint64_t)((double)(now_ns() - client->start_ns) / 1e9 * client->rate);
+	return client->sends_once && due > client->query_count ? client->query_count : due;
+}
+
 static void client_send(struct client *client)
 {
+	const uint64_t due = client_due(client);
 	unsigned count = 0;
 	int sent;
 
-	while (count < BATCH && client->in_flight + count < client->window) {
+	while (count < BATCH && client->in_flight + count < client->window &&
+		client->sent + count < due) {
 		struct bytes query = client->queries[client->next_query];
 		uint16_t id = client->next_id++;
 
@@ -320,14 +340,19 @@ static void client_check(struct client *client, const uint8_t *reply, size_t len
 		client->wrong++;
 }
 
-/* Waits for replies, at most as long as the socket's timeout; then all in flight is lost. */
-static void client_receive(struct client *client)
+/* Takes replies, and waits for them at most as long as the socket's timeout; then all in flight is
+ * lost. With a rate there is always the next query to be sent. */
+static void client_receive(struct client *client, bool waits)
 {
-	int count = recvmmsg(client->fd, client->in, BATCH, MSG_WAITFORONE, NULL);
+	static const struct timespec moment = {.tv_nsec = 200000};
+	int count = recvmmsg(
+		client->fd, client->in, BATCH, waits ? MSG_WAITFORONE : MSG_DONTWAIT, NULL);
 
 	for (int i = 0; i < count; i++)
 		client_check(client, client->in_octets[i], client->in[i].msg_len);
-	if (count < 0 && errno == EAGAIN) {
+	if (count < 0 && !waits) {
+		nanosleep(&moment, NULL);
+	} else if (count < 0 && errno == EAGAIN) {
 		client->lost += client->in_flight;
 		client->in_flight = 0;
 		memset(client->is_in_flight, 0, sizeof(client->is_in_flight));
@@ -338,7 +363,10 @@ static void client_connect(struct client *client, const char *address, const cha
 {
 	union socket_address target;
 	socklen_t len = parse_target(address, port, &target);
-	const struct timeval patience = {.tv_usec = LOST_AFTER_NS / 1000};
+	const uint64_t lost_after_ns =
+		client->rate > 0 || client->sends_once ? LOST_LATE_NS : LOST_AFTER_NS;
+	const struct timeval patience = {.tv_sec = (time_t)(lost_after_ns / 1000000000u),
+		.tv_usec = (suseconds_t)(lost_after_ns % 1000000000u / 1000)};
 	const int octets = 4 << 20;
 
 	client->fd = socket(target.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -349,59 +377,59 @@ static void client_connect(struct client *client, const char *address, const cha
 		setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof(octets));
 }
 
-static int run_client(const char *address, const char *port, double seconds, unsigned window,
-	const char *path, bool wants_rcode_0)
+static void client_run(struct client *client, double seconds)
 {
-	/* vm.libvirt A, RD */
-	static const char question[] = "\0\34\0\0\1\0\0\1\0\0\0\0\0\0\2vm\7libvirt\0\0\1\0\1";
-	struct client *client = calloc(1, sizeof(*client));
-	size_t file_len = sizeof(question) - 1;
-	char *file = path ? scratch_read(path, &file_len) : NULL;
-	uint64_t start_ns;
+	const bool waits = client->rate <= 0;
 	double elapsed_s;
-	int rc;
 
-	if (!client)
-		err(2, "memory");
-	client->window = window;
-	client->wants_rcode_0 = wants_rcode_0;
-	client_prepare(client);
-	client_load(client, (const uint8_t *)(file ? file : question), file_len);
-	client_connect(client, address, port);
-	start_ns = now_ns();
-	while (!is_asked_to_end && (double)(now_ns() - start_ns) < seconds * 1e9) {
+	client->start_ns = now_ns();
+	do {
 		client_send(client);
-		client_receive(client);
-	}
-	elapsed_s = (double)(now_ns() - start_ns) / 1e9;
+		client_receive(client, waits && client->in_flight > 0);
+		elapsed_s = (double)(now_ns() - client->start_ns) / 1e9;
+	} while (!is_asked_to_end && elapsed_s < seconds &&
+		 !(client->sends_once && client->sent == client->query_count));
 	while (client->in_flight > 0)
-		client_receive(client);
+		client_receive(client, true);
 	printf("client: %.1f kqps, %llu replies, %llu lost, %llu late, %llu wrong\n",
 		(double)client->replies / 1e3 / elapsed_s, (unsigned long long)client->replies,
 		(unsigned long long)client->lost, (unsigned long long)client->late,
 		(unsigned long long)client->wrong);
-	/* A reply that is late was lost before; one that never was is an answer to nothing. */
-	rc = client->replies == 0 || client->wrong > 0 || client->late > client->lost;
+}
+
+/* @param path NULL: one question only. */
+static int run_client(struct client *client, const char *address, const char *port, double seconds,
+	const char *path)
+{
+	/* vm.libvirt A, RD */
+	static const char question[] = "\0\34\0\0\1\0\0\1\0\0\0\0\0\0\2vm\7libvirt\0\0\1\0\1";
+	size_t file_len = sizeof(question) - 1;
+	char *file = path ? scratch_read(path, &file_len) : NULL;
+
+	client_prepare(client);
+	client_load(client, (const uint8_t *)(file ? file : question), file_len);
+	client_connect(client, address, port);
+	client_run(client, seconds);
 	close(client->fd);
 	free(client->queries);
-	free(client);
 	free(file);
-	return rc;
+	/* A reply that is late was lost before; one that never was is an answer to nothing. */
+	return client->replies == 0 || client->wrong > 0 || client->late > client->lost;
 }
 
 static int usage(void)
 {
 	fputs("usage: bench_udp floor|listener ADDRESS PORT SECONDS\n"
-	      "       bench_udp client ADDRESS PORT SECONDS [-w WINDOW] [-q FILE] [-r]\n",
+	      "       bench_udp client ADDRESS PORT SECONDS [-w WINDOW] [-q FILE] [-r] [-R RATE] "
+	      "[-1]\n",
 		stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned long window = 256;
+	static struct client client = {.window = 256};
 	const char *path = NULL;
-	bool wants_rcode_0 = false;
 	double seconds;
 
 	signal(SIGTERM, ask_to_end);
@@ -409,23 +437,27 @@ int main(int argc, char **argv)
 	if (argc < 5)
 		return usage();
 	seconds = strtod(argv[4], NULL);
-	for (int option; (option = getopt(argc - 4, argv + 4, "w:q:r")) != -1;) {
+	for (int option; (option = getopt(argc - 4, argv + 4, "w:q:rR:1")) != -1;) {
 		if (option == 'w')
-			window = strtoul(optarg, NULL, 10);
+			client.window = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'q')
 			path = optarg;
 		else if (option == 'r')
-			wants_rcode_0 = true;
+			client.wants_rcode_0 = true;
+		else if (option == 'R')
+			client.rate = strtod(optarg, NULL);
+		else if (option == '1')
+			client.sends_once = true;
 		else
 			return usage();
 	}
-	if (window < 1 || window > WINDOW_MAX || seconds <= 0)
+	if (client.window < 1 || client.window > WINDOW_MAX || seconds <= 0 || client.rate < 0)
 		return usage();
 	if (strcmp(argv[1], "floor") == 0)
 		return run_floor(argv[2], argv[3], seconds);
 	if (strcmp(argv[1], "listener") == 0)
 		return run_listener(argv[2], argv[3], seconds);
 	if (strcmp(argv[1], "client") == 0)
-		return run_client(argv[2], argv[3], seconds, (unsigned)window, path, wants_rcode_0);
+		return run_client(&client, argv[2], argv[3], seconds, path);
 	return usage();
 }

@@ -17,7 +17,7 @@ import sys
 import time
 import unittest
 
-from harness import leasedns, nss, sandbox, tools, upstreams
+from harness import leasedns, nss, resolved, resolvers, sandbox, tools, upstreams
 from harness.process import Background, run, wait_until
 
 #: libvirt's own modules, set by CTest.
@@ -234,7 +234,8 @@ class HealthyTest(CheckCase):
         self.assertIn("virsh net-start default", done.stdout)
         for identifier in ("leases-missing", "daemon-not-running", "nsswitch-lacks-us"):
             self.assertIn(f"error    {identifier}\n", done.stdout)
-        self.assertRegex(done.stdout, r"\nNames would not resolve: \d errors")
+        self.assertRegex(done.stdout, r"\nNames would not resolve: \d errors.*\n"
+                                      r"NSS and DNS both lead to names: mending one ")
 
 
 class NsswitchTest(CheckCase):
@@ -264,7 +265,8 @@ class NsswitchTest(CheckCase):
     def test_no_line_at_all_is_glibcs_default(self):
         nss.NSSWITCH.write_text("passwd: files\n", encoding="ascii")
         result = self.sick("nsswitch-lacks-us", severity="error", code=1)
-        self.assertIn("glibc's default", str(result.all["facts"]))
+        self.assertIn("'hosts: files dns' (glibc's default)",
+                      result.findings["nsswitch-lacks-us"]["what"])
         nss.NSSWITCH.unlink()
         self.sick("nsswitch-lacks-us", severity="error", code=1)
 
@@ -342,16 +344,19 @@ class LeasesTest(CheckCase):
         os.chmod(LEASES, 0o700)
         self.serve()
         nss.use("files", "dns")
-        result = self.sick("leases-unreadable-for-daemon", code=0)
+        result = self.sick("leases-unreadable-for-daemon", severity="error", code=1)
         self.assertIn(str(LEASES), result.findings["leases-unreadable-for-daemon"]["what"])
         run("sh", "-c", result.mend("leases-unreadable-for-daemon")[0])
-        wait_until(lambda: "daemon-index-differs" not in check().findings, 20, "the daemon sees")
+        self.assertEqual(result.mend("leases-unreadable-for-daemon")[-1],
+                         "systemctl restart leasedns")
+        self.daemon.stop()
+        self.serve()
         self.healed("leases-unreadable-for-daemon")
 
     def test_one_file_that_the_daemon_may_not_read(self):
-        publish("virbr0.status", [WEB, DB])
         os.chmod(LEASES / "virbr0.status", 0o600)
-        self.sick("leases-unreadable-for-daemon")
+        result = self.sick("leases-unreadable-for-daemon", severity="warning", code=0)
+        self.assertIn("virbr0.status", result.mend("leases-unreadable-for-daemon")[0])
 
     def test_nothing_there_yet(self):
         for path in LEASES.iterdir():
@@ -403,7 +408,7 @@ class IndexTest(CheckCase):
         run(leasedns.program(), "index")
         publish("virbr0.status", [WEB])
         result = self.sick("index-stale", severity="warning", code=0)
-        self.assertIn("virbr0.status", result.findings["index-stale"]["what"])
+        self.assertIn(f"'{LEASES}' changed", result.findings["index-stale"]["what"])
         self.assertIn("leasedns index", result.mend("index-stale")[0])
         run(leasedns.program(), "index")
         self.healed("index-stale")
@@ -546,14 +551,6 @@ class ResolverTest(CheckCase):
         self.use_front(f"--{option}")
         self.healed("resolver-not-us")
 
-    def test_resolved_that_does_not_ask_us(self):
-        # Its address is all that is taken for it here; what it answers is what any server does.
-        self.use_front(server="127.0.0.53")
-        result = self.sick("resolved-no-route", severity="error", code=1)
-        self.assertIn("resolved", "".join(result.mend("resolved-no-route")))
-        self.use_front(f"--server=/libvirt/{US}", server="127.0.0.53")
-        self.healed("resolved-no-route")
-
     def test_resolver_that_is_silent(self):
         resolv(f"nameserver {NOBODY_THERE}\n")
         self.sick("resolver-silent", severity="error", code=1)
@@ -640,6 +637,71 @@ forward-zone:
     def test_whole_names_are_searched_for_first(self):
         resolv(f"nameserver {US}\nsearch corp.example libvirt\noptions ndots:5\n")
         self.sick("ndots-high", severity="note", code=0)
+
+
+class ResolvedTest(CheckCase):
+    """systemd-resolved, and its NSS module."""
+
+    def setUp(self):
+        super().setUp()
+        conf("[forward]\nupstream = none\n")
+        self.resolved = resolved.Resolved(uplink_dns=OUTSIDE)
+        resolv(f"nameserver {resolved.STUB}\n")
+        self.serve()
+
+    def tearDown(self):
+        self.resolved.forget()
+        super().tearDown()
+
+    def test_does_not_ask_us(self):
+        nss.use("files", "dns")
+        result = self.sick("resolved-no-route", severity="error", code=1)
+        self.assertIn("leasedns-resolved", result.mend("resolved-no-route")[0])
+        unit = resolved.Unit("leasedns-resolved.service")
+        unit.start()
+        self.addCleanup(unit.stop)
+        result = self.healed("resolved-no-route")
+        self.assertIn("127.0.0.53 asks leasedns", json.dumps(result.all["facts"]))
+
+    def test_its_module_hides_ours(self):
+        nss.use("files", "resolve [!UNAVAIL=return]", "leasedns", "dns")
+        self.assertEqual(nss.addresses("web"), [])
+        result = self.sick("nsswitch-hides-us", severity="error", code=1)
+        self.assertIn("'resolve [!UNAVAIL=return]'", result.findings["nsswitch-hides-us"]["what"])
+        (line,) = [text.strip() for text in result.mend("nsswitch-hides-us") if "hosts:" in text]
+        self.assertEqual(line, "hosts: files leasedns resolve [!UNAVAIL=return] dns")
+        nss.NSSWITCH.write_text(line + "\n", encoding="ascii")
+        self.healed("nsswitch-hides-us")
+
+    def test_its_module_leads_to_us(self):
+        unit = resolved.Unit("leasedns-resolved.service")
+        unit.start()
+        self.addCleanup(unit.stop)
+        nss.use("files", "resolve [!UNAVAIL=return]", "dns")
+        result = self.healed("nsswitch-hides-us")
+        self.assertEqual(set(result.findings), {"nsswitch-lacks-us", "search-lacks-zone"})
+
+
+class NscdTest(CheckCase):
+    def test_keeps_hosts(self):
+        self.serve()
+        pathlib.Path("/run/nscd").mkdir(exist_ok=True)
+        pathlib.Path("/var/cache/nscd").mkdir(parents=True, exist_ok=True)
+        path = pathlib.Path("/etc/nscd.conf")
+        for answer in ("yes", "no"):
+            path.write_text(f"enable-cache\tpasswd\tno\nenable-cache\thosts\t{answer}\n",
+                            encoding="ascii")
+            nscd = Background(f"nscd-{answer}", ["nscd", "-F"], environment())
+            try:
+                wait_until(lambda: os.path.exists("/run/nscd/socket") and nscd.is_running(), 20,
+                           "nscd is there")
+                if answer == "yes":
+                    result = self.sick("nscd-caches", severity="warning", code=0)
+                    self.assertIn("enable-cache hosts no", result.mend("nscd-caches")[0])
+                else:
+                    self.healed("nscd-caches")
+            finally:
+                nscd.stop()
 
 
 class UpstreamTest(CheckCase):
@@ -935,7 +997,8 @@ class ArgumentsTest(CheckCase):
 
 def prepare():
     tools.require()
-    upstreams.own_etc()
+    resolvers.use_packages()
+    resolved.set_up()
     for path, line in (("passwd", f"{USER}:x:{UID}:{UID}::/:/usr/sbin/nologin\n"),
                        ("group", f"{USER}:x:{UID}:\n")):
         file = pathlib.Path("/etc") / path

@@ -62,8 +62,9 @@ class Case(unittest.TestCase):
         while self.ends:
             self.ends.pop()()
 
-    def us(self, upstream="none", **options):
-        server = resolvers.start_us(world.leases, upstream, f"us{next(started)}", **options)
+    def us(self, upstream="none", more=""):
+        server = resolvers.start_us(world.leases, f"[forward]\nupstream = {upstream}\n{more}\n",
+                                    f"us{next(started)}")
         self.ends.append(server.stop)
         return server
 
@@ -177,6 +178,20 @@ class PerLink(Case):
         self.assertEqual(stub("vm.libvirt").data, [])
         self.us()
         wait_until(lambda: stub("vm.libvirt").data == [GUEST_ADDRESS], 30, "it is found")
+
+    def test_beside_network_manager(self):
+        """It tells resolved of its own links, and leaves ours as it is."""
+        self.us()
+        self.resolved(uplink_dns=None)
+        self.unit()
+        use_resolv_conf("/run/systemd/resolve/stub-resolv.conf")
+        manager = resolvers.NetworkManager()
+        self.ends.append(manager.stop)
+        wait_until(lambda: stub(FOREIGN).data == [FOREIGN_ADDRESS], 30, "its server is asked")
+        self.check_answers()
+        manager.reactivate()
+        wait_until(lambda: stub(FOREIGN).data == [FOREIGN_ADDRESS], 30, "its server is asked")
+        self.check_answers()
 
     def test_short_names(self):
         """As `ssh vm` asks, through the stub and through nss-resolve."""

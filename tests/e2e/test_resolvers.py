@@ -3,13 +3,24 @@
 file that contrib/resolvers has for it. All but systemd-resolved, which test_resolved.py asks.
 """
 
+import os
+import pathlib
 import sys
 import unittest
 
-from harness import resolvers, sandbox, tools
+import dns.exception
+import dns.message
+import dns.query
+
+from harness import nss, resolvers, sandbox, tools
 from harness.dns import dig
-from harness.process import wait_until
-from harness.resolvers import FOREIGN, FOREIGN_ADDRESS, GUEST_ADDRESS, GUEST_POINTER
+from harness.process import Background, run, wait_until
+from harness.resolvers import FOREIGN, FOREIGN_ADDRESS, GUEST_ADDRESS, ROOT_SERVER, US
+
+HOST_CONF = pathlib.Path(sandbox.HOST_CONF)
+NSCD_CONF = pathlib.Path("/etc/nscd.conf")
+NSSWITCH = pathlib.Path("/etc/nsswitch.conf")
+RESOLV_CONF = pathlib.Path("/etc/resolv.conf")
 
 
 class world:
@@ -61,6 +72,26 @@ class Front:
         wait_until(lambda: self.dig(f"{name}.libvirt").rcode == "NXDOMAIN", 30,
                    "the guest is gone")
 
+    def found(self):
+        """Whether the guest is found, by a question that does not wait long."""
+        query = dns.message.make_query("vm.libvirt", "A")
+        try:
+            return dns.query.udp(query, self.address, timeout=1).answer
+        except dns.exception.Timeout:
+            return []
+
+    def test_leasedns_is_away_for_a_while(self):
+        self.assertTrue(self.found())
+        world.us.stop()
+        try:
+            # Long enough for it to hear of our closed port, and to give up what it knew.
+            wait_until(lambda: not self.found(), 30, "nobody answers", interval_s=0.5)
+            for _ in range(3):
+                self.found()
+        finally:
+            world.us = resolvers.start_us(world.leases)
+        wait_until(self.found, 60, "it is asked again")
+
     def test_each_line_is_needed(self):
         for line, question in self.needed:
             with self.subTest(line=line):
@@ -92,11 +123,126 @@ class KnotResolver(Front, unittest.TestCase):
     start, address = resolvers.kresd, "127.0.0.13"
 
 
+class NetworkManager(unittest.TestCase):
+    """The dnsmasq that NetworkManager runs, as networkmanager.conf lets it."""
+
+    def test_answers(self):
+        etc = resolvers.NetworkManager.ETC
+        resolvers.place("networkmanager.conf", etc / "conf.d" / "leasedns.conf")
+        resolvers.place("dnsmasq.conf", etc / "dnsmasq.d" / "leasedns.conf")
+        RESOLV_CONF.touch()
+        NSSWITCH.write_text("hosts: dns\n", encoding="ascii")
+        manager = resolvers.NetworkManager()
+        try:
+            wait_until(lambda: "127.0.0.1" in RESOLV_CONF.read_text(encoding="ascii"), 30,
+                       "it names its dnsmasq in resolv.conf")
+            wait_until(lambda: nss.addresses("vm.libvirt"), 30, "its dnsmasq answers")
+            self.assertEqual(nss.addresses("vm.libvirt"), [GUEST_ADDRESS])
+            self.assertEqual(nss.names(GUEST_ADDRESS), ["vm.libvirt"])
+            # It hears of the other servers a little later.
+            wait_until(lambda: nss.addresses(FOREIGN) == [FOREIGN_ADDRESS], 30, "and the others")
+            self.assertEqual(dig("nobody.libvirt", server="127.0.0.1").rcode, "NXDOMAIN")
+            self.assertEqual(dig("vm.libvirt", "AAAA", server="127.0.0.1").data, [])
+        finally:
+            manager.stop()
+            RESOLV_CONF.unlink()
+
+
+class OnlyNameserver(unittest.TestCase):
+    """resolv.conf names us and nobody else."""
+
+    def setUp(self):
+        world.us.stop()
+        text = resolvers.snippet("upstream.conf").replace("192.0.2.53", ROOT_SERVER)
+        world.us = resolvers.start_us(world.leases, text)
+        resolvers.place("resolv.conf", "/etc/resolv.conf")
+        NSSWITCH.write_text("hosts: files dns\n", encoding="ascii")
+
+    def tearDown(self):
+        world.us.stop()
+        world.us = resolvers.start_us(world.leases)
+        RESOLV_CONF.unlink()
+
+    def test_through_glibc(self):
+        for name in ("vm.libvirt", "vm"):
+            self.assertEqual(nss.addresses(name), [GUEST_ADDRESS])
+        self.assertEqual(nss.names(GUEST_ADDRESS), ["vm.libvirt"])
+        self.assertEqual(nss.addresses(FOREIGN), [FOREIGN_ADDRESS])
+        for name in ("nobody.libvirt", "nobody", "nobody.example"):
+            self.assertEqual(nss.addresses(name), [])
+
+    def test_guest_comes_and_goes(self):
+        self.assertEqual(nss.addresses("late-only"), [])
+        world.leases.add("late-only", "192.168.122.78")
+        wait_until(lambda: nss.addresses("late-only") == ["192.168.122.78"], 30, "it is found")
+        world.leases.remove("late-only")
+        wait_until(lambda: nss.addresses("late-only") == [], 30, "it is gone")
+
+
+class Nscd(unittest.TestCase):
+    """nscd in front of the module and of DNS."""
+
+    SERVICES = ("leasedns", "dns")
+
+    def setUp(self):
+        RESOLV_CONF.write_text(f"nameserver {US}\n", encoding="ascii")
+        self.text = NSCD_CONF.read_text(encoding="ascii")
+        self.process = None
+
+    def tearDown(self):
+        self.stop()
+        NSCD_CONF.write_text(self.text, encoding="ascii")
+        RESOLV_CONF.unlink()
+
+    def start(self, service, more):
+        NSSWITCH.write_text(f"hosts: {service}\n", encoding="ascii")
+        NSCD_CONF.write_text(self.text + more, encoding="ascii")
+        os.makedirs("/run/nscd", exist_ok=True)
+        self.process = Background("nscd", ["nscd", "--foreground"], nss.environment())
+        wait_until(lambda: run("nscd", "-g", check=False).returncode == 0, 30, "nscd answers")
+
+    def stop(self):
+        if self.process:
+            run("nscd", "--shutdown", check=False)
+            self.process.stop()
+        self.process = None
+
+    def come(self, name):
+        self.assertEqual(nss.addresses(f"{name}.libvirt"), [])
+        world.leases.add(name, "192.168.122.79")
+        wait_until(lambda: dig(f"{name}.libvirt").data == ["192.168.122.79"], 30, "it is there")
+
+    def test_forgets_when_told(self):
+        for service in self.SERVICES:
+            with self.subTest(service=service):
+                # Longer than the 20 s that are its default, so that no delay ends them.
+                self.start(service, "\tnegative-time-to-live\thosts\t3600\n")
+                self.come(f"told-{service}")
+                self.assertEqual(nss.addresses(f"told-{service}.libvirt"), [])
+                run("nscd", "-i", "hosts")
+                wait_until(lambda: nss.addresses(f"told-{service}.libvirt"), 20, "it is found")
+                self.stop()
+
+    def test_keeps_nothing_with_our_line(self):
+        for service in self.SERVICES:
+            with self.subTest(service=service):
+                self.start(service, resolvers.snippet("nscd.conf"))
+                self.come(f"soon-{service}")
+                self.assertEqual(nss.addresses(f"soon-{service}.libvirt"), ["192.168.122.79"])
+                world.leases.remove(f"soon-{service}")
+                wait_until(lambda: dig(f"soon-{service}.libvirt").rcode == "NXDOMAIN", 30, "gone")
+                self.assertEqual(nss.addresses(f"soon-{service}.libvirt"), [])
+                self.stop()
+
+
 def run_tests():
     tools.require()
     resolvers.use_packages()
+    resolvers.start_dbus()
     world.root = resolvers.Root()
     world.leases = resolvers.Leases()
+    # The module, too, is to know where they are.
+    HOST_CONF.write_text(f"[leases]\nlibvirt = {world.leases.directory}\n", encoding="ascii")
     world.us = resolvers.start_us(world.leases)
     program = unittest.main(verbosity=2, exit=False)
     return int(not program.result.wasSuccessful())

@@ -162,9 +162,21 @@ class Machine:
         return self.run("journalctl", "--no-pager", "-o", "short-monotonic", "-u", unit).stdout
 
     def _ended(self):
-        self.outer.wait(60)
-        self.init = None
+        if self.outer:
+            self.outer.wait(60)
+            wait_until(self._cgroup_is_empty, 60, "all processes are gone")
         _remove_cgroup(self.cgroup)
+        self.init = None
+
+    def _cgroup_is_empty(self):
+        events = self.cgroup / "cgroup.events"
+        return not events.exists() or "populated 0" in events.read_text(encoding="ascii")
+
+    def kill(self):
+        """Pulls the plug, if it is still in."""
+        if self.outer and self.outer.poll() is None:
+            self.outer.kill()
+        self._ended()
 
     def halt(self):
         self.run("systemctl", "--no-block", "poweroff")

@@ -27,11 +27,9 @@ def set_up():
         text = pathlib.Path(path).read_text(encoding="utf-8")
         if f"{USER}:" not in text:
             pathlib.Path(path).write_text(text + line, encoding="utf-8")
-    os.makedirs("/run/dbus")
     os.makedirs("/run/systemd/resolve")
     shutil.chown("/run/systemd/resolve", USER, USER)
-    Background("dbus", ["dbus-daemon", "--system", "--nofork", "--nopidfile"])
-    wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "D-Bus is there")
+    resolvers.start_dbus()
     # Not a dummy: not every kernel has those.
     run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", "uplink1")
     run("ip", "address", "add", "10.99.0.1/24", "dev", UPLINK)

@@ -15,7 +15,7 @@ import dns.query
 import dns.rdatatype
 
 from . import leasedns, sandbox, upstreams
-from .process import run
+from .process import Background, run, wait_until
 
 #: Directory of the unpacked packages, set by CTest.
 VARIABLE = "LEASEDNS_PACKAGES_DIR"
@@ -23,8 +23,8 @@ SNIPPETS = pathlib.Path(__file__).resolve().parents[3] / "contrib" / "resolvers"
 US, ROOT_SERVER = "127.0.0.56", "127.0.1.1"
 #: Not one of those for documentation: protection against rebinding holds these back.
 FOREIGN, FOREIGN_ADDRESS = "www.example", "198.18.0.80"
-#: Of the guest that is always there.
-GUEST_ADDRESS, GUEST_POINTER = "192.168.122.5", "5.122.168.192.in-addr.arpa"
+#: Of the guest vm, which is always there.
+GUEST_ADDRESS = "192.168.122.5"
 ROOT_ZONE = f"""\
 $ORIGIN .
 $TTL 300
@@ -101,16 +101,13 @@ class Leases:
         self._write()
 
 
-def start_us(leases, upstream="none", name="us", more=""):
+def start_us(leases, forward="[forward]\nupstream = none\n", name="us"):
     return leasedns.Server(name, f"""\
 [leases]
 libvirt = {leases.directory}
 [index]
 file = {state(name + ".d")}/index.cdb
-[forward]
-upstream = {upstream}
-{more}
-""")
+{forward}""")
 
 
 class Root:
@@ -127,6 +124,77 @@ class Root:
     @property
     def anchor_text(self):
         return self.anchor.to_text()
+
+
+def start_dbus():
+    os.makedirs("/run/dbus")
+    Background("dbus", ["dbus-daemon", "--system", "--nofork", "--nopidfile"])
+    wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "D-Bus is there")
+
+
+class NetworkManager:
+    """It manages the link LINK to a network of its own, in which a name server knows FOREIGN."""
+
+    LINK, NETWORK = "wan0", "wan"
+    ADDRESS, SERVER = "10.98.0.1", "10.98.0.2"
+    ETC = pathlib.Path("/etc/NetworkManager")
+
+    def __init__(self):
+        self.server = self._start_network()
+        (self.ETC / "conf.d" / "test.conf").write_text(
+            "[main]\nplugins=keyfile\nno-auto-default=*\nrc-manager=file\n", encoding="ascii")
+        connection = self.ETC / "system-connections" / "wan.nmconnection"
+        connection.write_text(f"""\
+[connection]
+id=wan
+type=ethernet
+interface-name={self.LINK}
+[ipv4]
+method=manual
+address1={self.ADDRESS}/24
+dns={self.SERVER};
+[ipv6]
+method=disabled
+""", encoding="ascii")
+        connection.chmod(0o600)
+        # It waits for udev unless it may not write to /sys. Its own state is nobody else's.
+        self.process = Background("NetworkManager", ["unshare", "--mount", "sh", "-ec", """\
+mount -o remount,bind,ro /sys
+mount -t tmpfs tmpfs /var/lib
+mkdir /var/lib/NetworkManager
+exec NetworkManager --debug"""])
+        wait_until(self._is_activated, 60, "NetworkManager has activated the link")
+
+    def _start_network(self):
+        # Elsewhere, because NetworkManager lets its dnsmasq ask on this link and on no other.
+        inside = ["nsenter", f"--net=/run/netns/{self.NETWORK}"]
+        run("ip", "netns", "add", self.NETWORK)
+        run("ip", "link", "add", self.LINK, "type", "veth", "peer", "name", "eth0",
+            "netns", self.NETWORK)
+        run(*inside, "ip", "address", "add", f"{self.SERVER}/24", "dev", "eth0")
+        run(*inside, "ip", "link", "set", "eth0", "up")
+        return Background("wan", [*inside, "dnsmasq", "-k", "-C", "/dev/null", "--no-resolv",
+                                  "--no-hosts", "--user=root", "--pid-file",
+                                  f"--listen-address={self.SERVER}", "--bind-interfaces",
+                                  f"--address=/{FOREIGN}/{FOREIGN_ADDRESS}"])
+
+    def _is_activated(self):
+        if not self.process.is_running():
+            raise AssertionError(f"NetworkManager ended:\n{self.process.log()}")
+        state = run("nmcli", "--terse", "--fields", "GENERAL.STATE", "connection", "show", "wan",
+                    check=False).stdout
+        return "activated" in state and "deactivat" not in state
+
+    def reactivate(self):
+        run("nmcli", "connection", "down", "wan")
+        run("nmcli", "connection", "up", "wan")
+        wait_until(self._is_activated, 60, "NetworkManager has activated the link again")
+
+    def stop(self):
+        self.process.stop()
+        self.server.stop()
+        run("ip", "link", "delete", self.LINK)
+        run("ip", "netns", "delete", self.NETWORK)
 
 
 def _configure(name, text):

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import sys
 
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
 #: What a booted tree needs, and what our packages depend on, in each release.
@@ -29,6 +30,14 @@ def mirror():
     raise AssertionError("apt's sources name no mirror of Debian")
 
 
+def made(suite):
+    """The tree of a release, if it was made."""
+    tree = BUILD / f"tree-{suite}"
+    if not tree.exists():
+        raise AssertionError(f"no {tree}; in tests/e2e: python3 -m harness.tree {suite}")
+    return tree
+
+
 def make(suite, *more):
     """The tree of a release, below build/, with more packages if they are named. Outside of any
     sandbox, because it needs the network; the first time it takes a minute."""
@@ -49,4 +58,7 @@ def make(suite, *more):
             if done.returncode != 0:
                 raise AssertionError(f"mmdebstrap {suite}:\n{done.stderr}")
             os.rename(fresh, tree)
-    return tree
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])

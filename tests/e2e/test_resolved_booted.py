@@ -113,6 +113,19 @@ class Unit(Case):
                    "systemd starts it again")
         self.check()
 
+    def test_without_resolved(self):
+        """It may be enabled on any host."""
+        self.wait_for_guest()
+        world.machine.run("systemctl", "stop", RESOLVED)
+        left = world.machine.path("/run/systemd/resolve/stub-resolv.conf")
+        left.unlink(missing_ok=True)
+        world.machine.run("systemctl", "start", UNIT)
+        self.assertEqual(world.machine.show(UNIT, "ActiveState", "ConditionResult"),
+                         ["inactive", "no"])
+        self.assertNotIn("leasedns", run("ip", "link").stdout)
+        world.machine.run("systemctl", "start", RESOLVED)
+        self.wait_for_guest()
+
     def test_reboot(self):
         self.wait_for_guest()
         world.machine.reboot()
@@ -187,5 +200,5 @@ def run_tests():
 
 
 if __name__ == "__main__":
-    TREE = tree.make(SUITE, "systemd-resolved", "libnss-resolve")
+    TREE = tree.made(SUITE, "systemd-resolved", "libnss-resolve")
     sys.exit(sandbox.run(run_tests))

@@ -42,6 +42,12 @@ def place(name, inside):
     write(inside, resolvers.snippet(name))
 
 
+def resolved(verb="restart"):
+    """More often than systemd would let it."""
+    world.machine.run("systemctl", "reset-failed", RESOLVED, check=False)
+    world.machine.run("systemctl", verb, RESOLVED)
+
+
 def asked(*question):
     """The data that the stub answers; none if there is no stub yet."""
     try:
@@ -97,9 +103,8 @@ class Unit(Case):
         self.assertNotIn("leasedns", run("ip", "link").stdout)
 
     def test_resolved_restarts(self):
-        for command in (("systemctl", "restart", RESOLVED), ("systemctl", "stop", RESOLVED),
-                        ("systemctl", "start", RESOLVED), ("systemctl", "try-restart", RESOLVED)):
-            world.machine.run(*command)
+        for verb in ("restart", "stop", "start", "try-restart"):
+            resolved(verb)
         self.check()
         wait_until(lambda: world.machine.show(UNIT, "ActiveState") == "active", PATIENCE_S,
                    "the unit has started")
@@ -116,14 +121,14 @@ class Unit(Case):
     def test_without_resolved(self):
         """It may be enabled on any host."""
         self.wait_for_guest()
-        world.machine.run("systemctl", "stop", RESOLVED)
+        resolved("stop")
         left = world.machine.path("/run/systemd/resolve/stub-resolv.conf")
         left.unlink(missing_ok=True)
         world.machine.run("systemctl", "start", UNIT)
         self.assertEqual(world.machine.show(UNIT, "ActiveState", "ConditionResult"),
                          ["inactive", "no"])
         self.assertNotIn("leasedns", run("ip", "link").stdout)
-        world.machine.run("systemctl", "start", RESOLVED)
+        resolved("start")
         self.wait_for_guest()
 
     def test_reboot(self):
@@ -148,17 +153,17 @@ class Delegate(Case):
     def setUp(self):
         super().setUp()
         place("leasedns.dns-delegate", DELEGATE)
-        world.machine.run("systemctl", "reload-or-restart", RESOLVED)
+        resolved("reload-or-restart")
 
     def tearDown(self):
         world.machine.path(DELEGATE).unlink()
-        world.machine.run("systemctl", "restart", RESOLVED)
+        resolved()
 
     def test_answers(self):
         self.check()
         self.assertIn(GUEST_ADDRESS, world.machine.run("resolvectl", "query", "vm").stdout)
         world.machine.path(DELEGATE).rename(world.machine.path(DELEGATE + ".off"))
-        world.machine.run("systemctl", "restart", RESOLVED)
+        resolved()
         wait_until(lambda: dig("vm.libvirt", server=STUB).rcode == "NXDOMAIN", PATIENCE_S,
                    "nobody knows it")
         world.machine.path(DELEGATE + ".off").rename(world.machine.path(DELEGATE))
@@ -172,10 +177,10 @@ class Delegate(Case):
     def test_validating(self):
         write("/etc/systemd/resolved.conf.d/test.conf", "[Resolve]\nDNSSEC=yes\n")
         write(f"{TRUST}/root.positive", f". IN DS {world.root.anchor_text}\n")
-        world.machine.run("systemctl", "restart", RESOLVED)
+        resolved()
         wait_until(lambda: self.rcode() == "SERVFAIL", PATIENCE_S, "nobody signed it")
         place("libvirt.negative", f"{TRUST}/libvirt.negative")
-        world.machine.run("systemctl", "restart", RESOLVED)
+        resolved()
         self.check()
         for path in ("/etc/systemd/resolved.conf.d/test.conf", f"{TRUST}/root.positive",
                      f"{TRUST}/libvirt.negative"):

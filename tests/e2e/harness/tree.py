@@ -11,6 +11,7 @@ BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
 PACKAGES = {
     "bookworm": ("libc-ares2", "libuv1", "libldns3", "libjson-c5"),
     "trixie": ("libcares2", "libuv1t64", "libldns3t64", "libjson-c5"),
+    "sid": (),
 }
 COMMON = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "libcdb1", "libinih1")
 
@@ -37,19 +38,22 @@ def made(suite):
     return tree
 
 
-def make(suite):
-    """Makes the tree of a release, below build/. Outside of any sandbox, because it needs the
-    network; the first time it takes a minute."""
-    tree = BUILD / f"tree-{suite}"
+def make(suite, *more):
+    """The tree of a release, below build/, with more packages if they are named. Outside of any
+    sandbox, because it needs the network; the first time it takes a minute."""
+    name = "-".join(("tree", suite, *more))
+    tree = BUILD / name
     BUILD.mkdir(exist_ok=True)
-    with open(BUILD / f"tree-{suite}.lock", "w", encoding="ascii") as lock:
+    with open(BUILD / f"{name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not tree.exists():
-            fresh = BUILD / f"tree-{suite}.new"
+            fresh = BUILD / f"{name}.new"
             subprocess.run(["rm", "-rf", fresh], check=True)
-            packages = ",".join(COMMON + PACKAGES[suite])
+            packages = ",".join(COMMON + PACKAGES[suite] + more)
+            # A mirror's copy of sid may be past its date; its signatures are checked all the same.
             done = subprocess.run(
-                ["mmdebstrap", "--variant=minbase", f"--include={packages}", suite, fresh, mirror()],
+                ["mmdebstrap", "--variant=minbase", f"--include={packages}",
+                 '--aptopt=Acquire::Check-Valid-Until "false"', suite, fresh, mirror()],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise AssertionError(f"mmdebstrap {suite}:\n{done.stderr}")

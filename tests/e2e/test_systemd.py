@@ -227,6 +227,7 @@ class Service(OnMachine):
                    "it is seen")
         self.machine.run("systemctl", "reload", "leasedns")
         self.assertEqual(dig("vm.libvirt").data, ["192.168.122.21"])
+        self.assertIn("{", self.machine.run("leasedns", "stats", "--json").stdout)
         self.assertEqual(self.machine.main_pid(), pid)
         self.machine.run("systemctl", "stop", "leasedns")
         self.assertEqual(self.machine.show("leasedns.service", "Result", "NRestarts"),

@@ -33,6 +33,7 @@ static void (*const check_steps[])(struct check *check) = {
 	check_nsswitch,
 	check_upstream,
 	check_zones,
+	check_clones,
 	check_names,
 	check_trace,
 };

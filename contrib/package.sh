@@ -10,6 +10,7 @@
 #
 # Environment: BUILD, where to build (build/package).
 set -eu -o pipefail
+umask 022
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=contrib/packages.sh

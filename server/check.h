@@ -62,8 +62,7 @@ struct check_asked {
 	struct check_question *resolver;  /**< SOA of the zone: one for each name server, … */
 	struct check_question *unchecked; /**< …likewise, without validation, … */
 	struct check_question *passed; /**< …and the addresses of the sample, if there is one. */
-	struct check_question *upstream; /**< SOA of the root: one for each that we forward to, … */
-	struct check_question *back;     /**< …and of our zone. */
+	struct check_question *upstream; /**< SOA of the root: one for each that we forward to. */
 	size_t upstream_count;
 	struct check_question *outside; /**< SOA of each zone of ours, asked of others. */
 	size_t outside_count;

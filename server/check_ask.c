@@ -123,9 +123,6 @@ static void ask_others(struct check *check, const struct conf_endpoint *upstream
 	asked->upstream = asked->all + asked->count;
 	for (size_t i = 0; i < asked->upstream_count; i++)
 		ask_add(asked, &upstreams[i], DNS_TYPE_SOA, ".");
-	asked->back = asked->all + asked->count;
-	for (size_t i = 0; i < asked->upstream_count; i++)
-		ask_add(asked, &upstreams[i], DNS_TYPE_SOA, check_zone(check));
 	for (size_t i = 0; i < check->resolver.count && !other; i++) {
 		if (!check_is_us(check, &check->resolver.servers[i]))
 			other = &check->resolver.servers[i];
@@ -147,7 +144,7 @@ void check_ask(struct check *check)
 		resolv_conf_read(check->host->resolv_conf_path, check->resolver.servers);
 	asked->upstream_count = ask_list_upstreams(check, upstreams);
 	asked->all = calloc(conf->listen_count + CHECK_COMPARED_MAX + 3 * check->resolver.count +
-				    2 * asked->upstream_count + conf->zone_count,
+				    asked->upstream_count + conf->zone_count,
 		sizeof(*asked->all));
 	if (!asked->all) {
 		check->report.no_memory = true;

@@ -37,7 +37,8 @@ static bool zone_exists_elsewhere(const struct check *check, size_t position)
 		return false;
 	outside = &check->asked.outside[position];
 	return outside->has_replied && outside->rcode == DNS_RCODE_NOERROR &&
-	       outside->mname[0] != '\0' && !check_dns_is_ours(outside, check_zone(check));
+	       outside->mname[0] != '\0' &&
+	       !check_dns_is_ours(outside, check->conf->conf.zones[position]);
 }
 
 static void zone_mend(struct check *check)

@@ -24,7 +24,7 @@ static struct json_object *group_of(struct json_object *document, const struct s
 	return json_object_is_type(group, json_type_object) ? group : NULL;
 }
 
-/* False if it is not there, or no number. */
+/* False if it is not there, or no number; nothing is ever below 0. */
 static bool number_of(struct json_object *object, const char *key, int64_t *out_number)
 {
 	struct json_object *value;
@@ -33,7 +33,7 @@ static bool number_of(struct json_object *object, const char *key, int64_t *out_
 		!json_object_is_type(value, json_type_int))
 		return false;
 	*out_number = json_object_get_int64(value);
-	return true;
+	return *out_number >= 0;
 }
 
 static const char *text_of(struct json_object *object, const char *key)
@@ -105,7 +105,8 @@ static void value_text(const struct stats_metric *metric, int64_t number, int64_
 		snprintf(out_text, VALUE_SIZE, "%" PRId64 " s", number);
 		return;
 	case STATS_UNIT_OCTETS:
-		snprintf(out_text, VALUE_SIZE, "%" PRId64 " KiB", (number + 1023) / 1024);
+		snprintf(out_text, VALUE_SIZE, "%" PRId64 " KiB",
+			number / 1024 + (number % 1024 > 0));
 		return;
 	case STATS_UNIT_BOOL:
 		snprintf(out_text, VALUE_SIZE, "%s", number ? "yes" : "no");

@@ -11,8 +11,9 @@ if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
 	message(FATAL_ERROR "CMAKE_INSTALL_PREFIX of a package is /usr")
 endif()
 
+# The last that fits counts: the build directory may lie below the sources.
 target_compile_options(leasedns_flags INTERFACE
-	-ffile-prefix-map=${CMAKE_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+	-ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
 
 # leasedns_install_gz(SOURCE DIRECTORY NAME COMPONENT): the file as NAME.gz, the same bytes always.
 function(leasedns_install_gz source directory name component)

@@ -723,7 +723,17 @@ class UpstreamTest(CheckCase):
         self.serve()
         front = dnsmasq("looping", FRONT, f"--server={US}")
         self.addCleanup(front.stop)
-        self.sick("upstream-loop", severity="warning", code=0)
+        # The daemon finds it by asking, when the server is new or suspected.
+        wait_until(lambda: "upstream-loop" in check().findings, 30, "the loop is seen", 0.5)
+        result = self.sick("upstream-loop", severity="warning", code=0)
+        self.assertIn(FRONT, result.findings["upstream-loop"]["what"])
+
+    def test_silent_one_of_a_domain(self):
+        conf(f"[forward]\nupstream = {OUTSIDE}\nzone.corp.example = {NOBODY_THERE}\n")
+        self.serve()
+        wait_until(lambda: "upstream-silent" in check().findings, 30, "it is missed", 0.5)
+        result = self.sick("upstream-silent", severity="warning", code=0)
+        self.assertIn("zone.corp.example", result.findings["upstream-silent"]["what"])
 
 
 class ZoneTest(CheckCase):
@@ -749,6 +759,15 @@ class ZoneTest(CheckCase):
         self.use_zone("vm.example.org")
         result = self.sick("zone-public", severity="warning", code=0)
         self.assertIn("ns.example.org.", result.findings["zone-public"]["what"])
+
+    def test_several_are_all_ours(self):
+        conf("[zone]\nname = libvirt guests.internal\n[forward]\nupstream = none\n")
+        self.serve()
+        front = dnsmasq("two-zones", FRONT, f"--server=/libvirt/guests.internal/{US}",
+                        f"--server={OUTSIDE}")
+        self.addCleanup(front.stop)
+        resolv(f"nameserver {FRONT}\nsearch libvirt\n")
+        self.assertEqual(check().all["findings"], [])
 
     def test_private_ones_are_fine(self):
         for zone in ("vm.internal", "vm.home.arpa", "vms.test"):

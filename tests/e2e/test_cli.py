@@ -342,7 +342,7 @@ class IndexTest(CliCase):
 
 class ArgumentsTest(CliCase):
     def test_help_tells_usage_options_exit_codes_and_an_example(self):
-        for command in ("list", "lookup", "index"):
+        for command in ("list", "lookup", "index", "stats"):
             for option in ("--help", "-h"):
                 text = self.good(command, option, conf=False)
                 self.assertRegex(text, rf"^Usage: leasedns {command} ")
@@ -361,6 +361,7 @@ class ArgumentsTest(CliCase):
             ("lookup", ["a", "b"], "unexpected argument 'b'"),
             ("lookup", ["--watch", "a"], "unknown option '--watch'"),
             ("index", ["--json"], "unknown option '--json'"),
+            ("stats", ["--watch"], "unknown option '--watch'"),
             ("index", ["x\x1b[2J"], "unexpected argument 'x\\027[2J'"),
         )
         for command, arguments, message in cases:

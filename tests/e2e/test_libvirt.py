@@ -17,7 +17,7 @@ from harness.clients import Client
 from harness.process import wait_until
 
 #: How soon a lease must be a name.
-APPEAR_S = 1.0
+APPEAR_S = 5.0
 #: How soon a machine must have its lease: QEMU without KVM on a busy machine takes its time.
 LEASE_S = 90
 #: How often a question is repeated where its moment counts.
@@ -254,8 +254,8 @@ class Endings(Case):
                 elif sample.asked >= end + TICK_S:
                     self.assertEqual(sample.rcode, "NXDOMAIN")
         # Both sides were seen closely.
-        self.assertLess(end - alive[-1].answered, 0.5)
-        self.assertLess(gone[0].asked - end, 0.5)
+        self.assertLess(end - alive[-1].answered, 2)
+        self.assertLess(gone[0].asked - end, 2)
         self.assert_absent("brief")
 
     def test_nss_sees_the_end_of_a_lease_in_that_second(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What the packages hold: by Debian's and Fedora's own tools, nothing installed.
 
-$LEASEDNS_PACKAGES is the directory that contrib/package.sh filled.
+$LEASEDNS_DIST is the directory that contrib/package.sh filled.
 """
 
 import os
@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = pathlib.Path(os.environ["LEASEDNS_PACKAGES"])
+PACKAGES = pathlib.Path(os.environ["LEASEDNS_DIST"])
 MODULES = ("leasedns", "libvirt", "libvirt_guest")
 #: What both kinds have; directories of libraries and documentation differ.
 UNITS = ["usr/lib/systemd/system/leasedns.service", "usr/lib/systemd/system/leasedns.socket",

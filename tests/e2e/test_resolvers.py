@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""leasedns behind the resolvers that a host may have, in a sandbox: each is the real program, with the
-file that contrib/resolvers has for it. All but systemd-resolved, which test_resolved.py asks.
+"""leasedns with the resolvers that a host may have, in a sandbox: the real programs, each with the
+file of contrib/resolvers that is for it. systemd-resolved has test_resolved.py for itself.
 """
 
 import os
@@ -71,6 +71,22 @@ class Front:
         world.leases.remove(name)
         wait_until(lambda: self.dig(f"{name}.libvirt").rcode == "NXDOMAIN", 30,
                    "the guest is gone")
+
+    def test_behind_us_as_well(self):
+        """We ask it for the rest, and there is no loop in it."""
+        world.us.stop()
+        forward = f"[forward]\nupstream = {self.address}\n"
+        us = resolvers.start_us(world.leases, forward, f"us-{type(self).__name__}")
+        try:
+            self.assertEqual(dig(FOREIGN).data, [FOREIGN_ADDRESS])
+            self.assertEqual(dig("+tcp", FOREIGN).data, [FOREIGN_ADDRESS])
+            self.assertEqual(dig("nobody.example").rcode, "NXDOMAIN")
+            self.assertEqual(self.dig("vm.libvirt").data, [GUEST_ADDRESS])
+            self.assertEqual(self.dig("nobody.libvirt").rcode, "NXDOMAIN")
+            self.assertNotIn("loop", us.log())
+        finally:
+            us.stop()
+            world.us = resolvers.start_us(world.leases)
 
     def found(self):
         """Whether the guest is found, by a question that does not wait long."""
@@ -179,6 +195,41 @@ class OnlyNameserver(unittest.TestCase):
         wait_until(lambda: nss.addresses("late-only") == [], 30, "it is gone")
 
 
+class Container(unittest.TestCase):
+    """Another network namespace: 127.0.0.56 is its own there, so we listen on its bridge, too."""
+
+    BRIDGE = "10.97.0.1"
+
+    def setUp(self):
+        run("ip", "netns", "add", "box")
+        run("ip", "link", "add", "bridge0", "type", "bridge")
+        run("ip", "address", "add", f"{self.BRIDGE}/24", "dev", "bridge0")
+        run("ip", "link", "add", "port0", "type", "veth", "peer", "name", "eth0", "netns", "box")
+        run("ip", "link", "set", "port0", "master", "bridge0", "up")
+        run("ip", "link", "set", "bridge0", "up")
+        self.inside = ["nsenter", "--net=/run/netns/box"]
+        run(*self.inside, "ip", "link", "set", "lo", "up")
+        run(*self.inside, "ip", "link", "set", "eth0", "up")
+        run(*self.inside, "ip", "address", "add", "10.97.0.2/24", "dev", "eth0")
+        world.us.stop()
+        world.us = resolvers.start_us(
+            world.leases, f"[forward]\nupstream = none\n[server]\nlisten = {US} {self.BRIDGE}\n")
+
+    def tearDown(self):
+        world.us.stop()
+        world.us = resolvers.start_us(world.leases)
+        run("ip", "link", "delete", "bridge0")
+        run("ip", "netns", "delete", "box")
+
+    def dig(self, server):
+        return run(*self.inside, "dig", "+short", "+tries=1", "+time=5", f"@{server}",
+                   "vm.libvirt", check=False).stdout.split()
+
+    def test_asks_on_the_bridge(self):
+        self.assertEqual(self.dig(self.BRIDGE), [GUEST_ADDRESS])
+        self.assertNotIn(GUEST_ADDRESS, self.dig(US))
+
+
 class Nscd(unittest.TestCase):
     """nscd in front of the module and of DNS."""
 
@@ -244,8 +295,7 @@ def run_tests():
     # The module, too, is to know where they are.
     HOST_CONF.write_text(f"[leases]\nlibvirt = {world.leases.directory}\n", encoding="ascii")
     world.us = resolvers.start_us(world.leases)
-    program = unittest.main(verbosity=2, exit=False)
-    return int(not program.result.wasSuccessful())
+    return resolvers.run_all()
 
 
 if __name__ == "__main__":

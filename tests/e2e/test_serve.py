@@ -572,7 +572,7 @@ class SignalTest(ServeTest):
         self.assert_logged("reload: the configuration was read again")
         start = time.monotonic()
         self.assertEqual(self.values("alpha.libvirt"), ["192.168.122.1"])
-        self.assertLess(time.monotonic() - start, 1)
+        self.assertLess(time.monotonic() - start, 3)
         self.manager.wait_for("READY=1")
         self.stop()
 
@@ -649,16 +649,16 @@ class ManagerTest(ServeTest):
     def test_manager_is_told(self):
         self.publish([lease("alpha", "192.168.122.1"),
                       lease("beta", "192.168.122.2", mac="52:54:00:aa:00:02")])
-        self.spawn(env={"WATCHDOG_USEC": "400000"})
+        self.spawn(env={"WATCHDOG_USEC": "2000000"})
         # The two guests and the server itself.
         self.manager.wait_for(f"STATUS=3 names on 127.0.0.1:{self.port}")
         self.manager.wait_for("READY=1")
         times = []
-        for _ in range(6):
-            self.manager.wait_for("WATCHDOG=1", 0.4)
+        for _ in range(4):
+            self.manager.wait_for("WATCHDOG=1", 2)
             times.append(time.monotonic())
         gaps = [b - a for a, b in zip(times, times[1:])]
-        self.assertLess(max(gaps), 0.4)
+        self.assertLess(max(gaps), 2)
         self.assertGreater(min(gaps), 0.1)
         self.publish([lease("alpha", "192.168.122.1")])
         self.manager.wait_for(f"STATUS=2 names on 127.0.0.1:{self.port}")

@@ -618,6 +618,58 @@ class Errors(Case):
         self.assertEqual(self.stats("now")[0], 2)
 
 
+class Document(Case):
+    """docs/monitoring.md: its commands are run, its words are the program's."""
+
+    TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs/monitoring.md").read_text(
+        encoding="utf-8")
+
+    def shell(self, command):
+        path = f"{os.path.dirname(os.path.abspath(leasedns.program()))}:{os.environ['PATH']}"
+        return run("/bin/bash", "-c", f"set -eu -o pipefail; PATH={path}; {command}").stdout
+
+    def commands(self):
+        return re.findall(r"^    \$ (.*)$", self.TEXT, re.MULTILINE)
+
+    def test_commands(self):
+        """With the defaults, as on any host."""
+        server = leasedns.Server("defaults")
+        self.addCleanup(server.stop)
+        ours = [command for command in self.commands() if command.startswith("leasedns ")]
+        self.assertEqual(len(ours), 4)
+        for command in ours:
+            self.assertTrue(self.shell(command), command)
+        self.assertIn("local", json.loads(self.shell(ours[2])))
+        cron, = re.findall(r"^    \* \* \* \* \* root (.*)$", self.TEXT, re.MULTILINE)
+        directory = pathlib.Path(sandbox.STATE) / "node-exporter"
+        directory.mkdir()
+        self.shell(cron.replace("/var/lib/prometheus/node-exporter", str(directory)))
+        self.assertEqual(os.listdir(directory), ["leasedns.prom"])
+        self.assertIn("leasedns_names ", (directory / "leasedns.prom").read_text("utf-8"))
+
+    def test_names_that_fail(self):
+        us = self.us(FORWARD, more=Log.ON)
+        for name in ("b.dead", "a.dead", "b.dead", f"n1.{ZONE}"):
+            ask(name)
+        wait_until(lambda: len(us.lines()) >= 4, 20, "all lines are there")
+        command, = [command for command in self.commands() if "journalctl" in command]
+        command = command.replace("journalctl -u leasedns -o cat",
+                                  f"sed 's/^leasedns: //' {us.server.process.log_path}")
+        self.assertEqual(self.shell(command).split(), ["2", "b.dead", "1", "a.dead"])
+
+    def test_words(self):
+        us = self.us(FORWARD)
+        document = us.stats()
+        verdicts = re.findall(r"^\| `([a-z]+)` \|", self.TEXT.split("## Prometheus")[0],
+                              re.MULTILINE)
+        self.assertEqual(set(document["answers"]) - set(verdicts), set())
+        text = run(leasedns.program(), "stats", "-c", str(us.conf), "--prometheus").stdout
+        for name in re.findall(r"\bleasedns_\w+", self.TEXT):
+            self.assertIn(f"# TYPE {name} ", text)
+        lines = re.findall(r"^    query: (.*)$", self.TEXT, re.MULTILINE)
+        self.assertEqual([len(line.split()) for line in lines], [8])
+
+
 def zone_text():
     lines = [f"$ORIGIN {ZONE}.", "$TTL 300", "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",
              "ns A 127.0.1.1", "n1 A 192.0.2.1", "n2 AAAA 2001:db8::2"]

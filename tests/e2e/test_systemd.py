@@ -3,8 +3,8 @@
 
     test_systemd.py [SUITE [TEST..]]
 
-The machine is a tree of that Debian release (bookworm), booted in namespaces. $LEASEDNS_PACKAGES is
-the directory with the packages.
+The machine is a tree of that Debian release (bookworm), made by "python3 -m harness.tree SUITE" and
+booted in namespaces. $LEASEDNS_DIST is the directory that contrib/package.sh filled.
 """
 
 import json
@@ -41,7 +41,7 @@ OWN_CONF = "[forward]\nupstream = none\n"
 
 def packages():
     """(leasedns, libnss-leasedns)"""
-    directory = pathlib.Path(os.environ["LEASEDNS_PACKAGES"])
+    directory = pathlib.Path(os.environ["LEASEDNS_DIST"])
     return [str(next(directory.glob(pattern))) for pattern in ("leasedns_*.deb", "libnss-*.deb")]
 
 
@@ -109,7 +109,7 @@ class Installed(booted.Machine):
     """A machine with a guest's lease and our packages."""
 
     def __init__(self, name):
-        super().__init__(tree.make(SUITE), name)
+        super().__init__(tree.made(SUITE), name)
         self.boot()
 
     def put(self, path, text, mode=0o644):
@@ -484,7 +484,6 @@ def setUpModule():
 
 
 def main():
-    tree.make(SUITE)  # before the network is gone
     return sandbox.run(lambda: unittest.main(verbosity=2, module="__main__"))
 
 

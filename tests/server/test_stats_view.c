@@ -208,7 +208,7 @@ static void test_labels_of_strange_documents_are_escaped(void **state)
 {
 	struct json_object *document = json_tokener_parse(
 		"{\"version\":\"a\\\\b\\\"c\\nd\",\"types\":{\"x\\\"}\\n\\\\\":5,\"text\":\"no\"},"
-		"\"names\":\"many\",\"udp\":7,\"cache\":[],\"unknown\":{\"a\":1},"
+		"\"names\":\"many\",\"truncated\":-1,\"udp\":7,\"cache\":[],\"unknown\":{\"a\":1},"
 		"\"upstreams\":[{\"server\":\"\\n\",\"zone\":7,\"state\":\"down\","
 		"\"latency_us\":1234567,\"queries\":\"x\"},5]}");
 	char *text = stats_view_prometheus(document);
@@ -218,6 +218,7 @@ static void test_labels_of_strange_documents_are_escaped(void **state)
 	assert_has(text, "{version=\"a\\\\b\\\"c\\nd\"} 1\n");
 	assert_has(text, "\nleasedns_query_types_total{type=\"x\\\"}\\n\\\\\"} 5\n");
 	assert_null(strstr(text, "leasedns_names"));
+	assert_null(strstr(text, "leasedns_truncated"));
 	assert_null(strstr(text, "leasedns_udp"));
 	assert_null(strstr(text, "leasedns_cache"));
 	assert_has(text, "\nleasedns_upstream_up{server=\"\\n\",zone=\"\"} 0\n");

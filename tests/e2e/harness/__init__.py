@@ -2,5 +2,6 @@
 
 Modules: sandbox (namespaces and their end), process (running programs), tools (what must be
 installed), libvirt (libvirtd and networks), clients (DHCP clients), guests (virtual machines),
-dns (dig and timed questions), leasedns (the program under test).
+dns (dig and timed questions), leasedns (the program under test), tree (of a Debian release), booted
+(such a tree with systemd).
 """

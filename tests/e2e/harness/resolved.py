@@ -1,4 +1,4 @@
-"""systemd-resolved without systemd: with a D-Bus of its own, and an uplink that has a name server."""
+"""systemd-resolved without systemd: with a D-Bus of its own, and an uplink with a name server."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import struct
 import subprocess
 import threading
 
-from . import resolvers, sandbox, upstreams
+from . import resolvers, upstreams
 from .process import Background, run, wait_until
 
 STUB = "127.0.0.53"
@@ -38,8 +38,8 @@ def set_up():
 
 
 class Resolved:
-    """A running systemd-resolved. `settings` are lines of [Resolve]; `uplink_dns` is whom its uplink
-    names as a server, if anybody."""
+    """A running systemd-resolved. `settings` are lines of [Resolve]; `uplink_dns` is the server of
+    its uplink, if any."""
 
     def __init__(self, settings="", uplink_dns=resolvers.ROOT_SERVER):
         CONF.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,19 @@
 """Resolvers of a host that ask leasedns, each with the file that contrib/resolvers has for it.
 
-Around them: a signed root zone in which no `libvirt` is, as in the real one, and leases that change.
+Around them: a signed root zone without `libvirt`, as the real one is, and leases that change.
 """
 
 import json
 import os
 import pathlib
 import shutil
+import sys
+import unittest
 
 import dns.dnssec
 import dns.message
 import dns.name
 import dns.query
-import dns.rdatatype
 
 from . import leasedns, sandbox, upstreams
 from .process import Background, run, wait_until
@@ -46,6 +47,18 @@ def use_packages():
     pathlib.Path("/etc/hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")
     # systemd-resolved knows the host by it.
     pathlib.Path("/etc/hostname").write_text(f"{sandbox.HOSTNAME}\n", encoding="ascii")
+
+
+def run_all(cases=None):
+    """Runs the tests of the main module, or those of the `cases` that are named, unless the command
+    line names others. Shows the logs if one fails; returns the exit code."""
+    chosen = cases if cases and len(sys.argv) == 1 else []
+    program = unittest.main(argv=sys.argv + chosen, verbosity=2, exit=False)
+    if not program.result.wasSuccessful():
+        for path in sorted(pathlib.Path(sandbox.STATE).glob("*.log")):
+            text = path.read_text(encoding="utf-8", errors="backslashreplace")[-4000:]
+            print(f"--- end of {path}\n{text}", file=sys.stderr)
+    return int(not program.result.wasSuccessful())
 
 
 def snippet(name, *without):

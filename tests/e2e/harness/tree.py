@@ -4,12 +4,14 @@ import fcntl
 import os
 import pathlib
 import subprocess
+import sys
 
 BUILD = pathlib.Path(__file__).resolve().parents[3] / "build"
 #: What a booted tree needs, and what our packages depend on, in each release.
 PACKAGES = {
     "bookworm": ("libc-ares2", "libuv1", "libldns3", "libjson-c5"),
     "trixie": ("libcares2", "libuv1t64", "libldns3t64", "libjson-c5"),
+    "sid": (),
 }
 COMMON = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "libcdb1", "libinih1")
 
@@ -28,21 +30,35 @@ def mirror():
     raise AssertionError("apt's sources name no mirror of Debian")
 
 
-def make(suite):
-    """The tree of a release, below build/. Outside of any sandbox, because it needs the network; the
-    first time it takes a minute."""
+def made(suite):
+    """The tree of a release, if it was made."""
     tree = BUILD / f"tree-{suite}"
+    if not tree.exists():
+        raise AssertionError(f"no {tree}; in tests/e2e: python3 -m harness.tree {suite}")
+    return tree
+
+
+def make(suite, *more):
+    """The tree of a release, below build/, with more packages if they are named. Outside of any
+    sandbox, because it needs the network; the first time it takes a minute."""
+    name = "-".join(("tree", suite, *more))
+    tree = BUILD / name
     BUILD.mkdir(exist_ok=True)
-    with open(BUILD / f"tree-{suite}.lock", "w", encoding="ascii") as lock:
+    with open(BUILD / f"{name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not tree.exists():
-            fresh = BUILD / f"tree-{suite}.new"
+            fresh = BUILD / f"{name}.new"
             subprocess.run(["rm", "-rf", fresh], check=True)
-            packages = ",".join(COMMON + PACKAGES[suite])
+            packages = ",".join(COMMON + PACKAGES[suite] + more)
+            # A mirror's copy of sid may be past its date; its signatures are checked all the same.
             done = subprocess.run(
-                ["mmdebstrap", "--variant=minbase", f"--include={packages}", suite, fresh, mirror()],
+                ["mmdebstrap", "--variant=minbase", f"--include={packages}",
+                 '--aptopt=Acquire::Check-Valid-Until "false"', suite, fresh, mirror()],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise AssertionError(f"mmdebstrap {suite}:\n{done.stderr}")
             os.rename(fresh, tree)
-    return tree
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])

@@ -30,7 +30,7 @@ from rich.text import Text
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
-from harness import leasedns, nss, samples, sandbox, upstreams  # noqa: E402
+from harness import dns, leasedns, nss, samples, sandbox, upstreams  # noqa: E402
 from harness.libvirt import DNSMASQ  # noqa: E402
 from harness.process import run, wait_until  # noqa: E402
 
@@ -201,6 +201,7 @@ def record_check(terminal, directory):
     """A host on which DNS has the last word."""
     for path in DNSMASQ.glob("virbr1.*"):
         path.unlink()  # a small network will do
+    wait_until(lambda: dns.dig("build-1.libvirt").is_nxdomain, 60, "its names are gone")
     run("ip", "link", "add", "virbr0", "type", "bridge")
     nss.use("files", "dns", "[!UNAVAIL=return]", "leasedns")
     pathlib.Path("/etc/resolv.conf").write_text("nameserver 127.0.0.56\n", encoding="ascii")

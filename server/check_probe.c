@@ -239,7 +239,7 @@ static void probe_access_work(const void *given, void *out_result)
 		return;
 	}
 	while (access->system_error == 0 && (entry = readdir(directory))) {
-		char path[PATH_MAX];
+		char path[sizeof(access->path)];
 
 		if (!format_find(entry->d_name))
 			continue;

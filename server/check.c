@@ -33,6 +33,7 @@ static void (*const check_steps[])(struct check *check) = {
 	check_nsswitch,
 	check_upstream,
 	check_zones,
+	check_clones,
 	check_names,
 	check_trace,
 };
@@ -101,12 +102,25 @@ int check_read(const char *path, char **out_text, size_t *out_len)
 	return ENOMEM;
 }
 
+/* Who listens on all addresses of a family has those of this host as well. */
+static bool check_covers(const struct conf_endpoint *listen, const struct conf_endpoint *server)
+{
+	static const uint8_t zero[16];
+	static const uint8_t loopback[16] = {[15] = 1};
+	bool is_loopback = server->family == 4 ? server->octets[0] == 127
+					       : memcmp(server->octets, loopback, 16) == 0;
+
+	return listen->family == server->family && listen->port == server->port && is_loopback &&
+	       memcmp(listen->octets, zero, listen->family == 4 ? 4 : 16) == 0;
+}
+
 bool check_is_us(const struct check *check, const struct conf_endpoint *server)
 {
 	const struct conf *conf = &check->conf->conf;
 
 	for (size_t i = 0; i < conf->listen_count; i++) {
-		if (sockets_endpoint_equal(&conf->listen[i], server))
+		if (sockets_endpoint_equal(&conf->listen[i], server) ||
+			check_covers(&conf->listen[i], server))
 			return true;
 	}
 	return false;

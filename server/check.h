@@ -144,6 +144,7 @@ size_t check_module_in_use(const struct check *check);
 
 /* One file each. */
 void check_leases(struct check *check);
+void check_clones(struct check *check);
 void check_names(struct check *check);
 void check_names_add_event(struct check *check, const struct index_event *event);
 void check_index(struct check *check);

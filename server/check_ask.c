@@ -65,6 +65,16 @@ static uint16_t ask_type_of(const struct address *address)
 	return address->family == ADDRESS_IPV6 ? DNS_TYPE_AAAA : DNS_TYPE_A;
 }
 
+/* Can it be asked for as it stands, in the text form of names? */
+static bool ask_is_plain(struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] < 0x20 || name.ptr[i] > 0x7e || strchr("\\\"();@$", name.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
 static void ask_daemon(struct check *check)
 {
 	const struct conf *conf = &check->conf->conf;
@@ -84,7 +94,7 @@ static void ask_daemon(struct check *check)
 		char name[CHECK_DNS_NAME_SIZE];
 
 		if (!row->dns_name || row->address.family == ADDRESS_NONE ||
-			memchr(row->name.ptr, '\\', row->name.len))
+			!ask_is_plain(row->name))
 			continue;
 		snprintf(name, sizeof(name), "%.*s.%s", (int)row->name.len,
 			(const char *)row->name.ptr, check_zone(check));

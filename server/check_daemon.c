@@ -112,6 +112,9 @@ static bool daemon_agrees(const struct check *check, const struct check_question
 {
 	struct check_addresses expected;
 
+	/* Silence is told elsewhere. */
+	if (!question->has_replied)
+		return true;
 	daemon_expect(check, question, &expected);
 	return expected.count == CHECK_ADDRESSES_MAX ||
 	       check_addresses_same(&expected, &question->addresses);

@@ -138,7 +138,7 @@ static void resolv_tell_rebind(struct check *check, size_t i)
 	char server[CONF_ENDPOINT_TEXT_SIZE];
 	char word[CHECK_DNS_WORD_SIZE];
 
-	if (!passed || passed->addresses.count > 0 ||
+	if (!passed || !passed->has_replied || passed->addresses.count > 0 ||
 		check_report_has(&check->report, CHECK_DAEMON_INDEX_DIFFERS))
 		return;
 	if (!check_find(&check->report, CHECK_RESOLVER_REBIND,

@@ -10,7 +10,7 @@ static const char *const zone_special[] = {"localhost", "invalid", "onion", "alt
  * by asking, where there is somebody to ask. */
 static const char *const zone_public[] = {"app", "arpa", "biz", "box", "cloud", "com", "dev",
 	"domains", "edu", "gov", "host", "info", "int", "mil", "net", "network", "org", "page",
-	"prod", "run", "server", "site", "systems", "zip", "zone"};
+	"prod", "run", "site", "systems", "zip", "zone"};
 
 static bool zone_is_one_of(const char *word, const char *const *words, size_t count)
 {

@@ -45,7 +45,8 @@ struct daemon {
 	struct query_log query_log;
 	bool logs_queries;
 	int64_t started_s; /**< By CLOCK_BOOTTIME. */
-	bool is_ready;     /**< READY=1 was sent. */
+	int64_t started_unix_s;
+	bool is_ready; /**< READY=1 was sent. */
 	bool is_stopping;
 	bool is_dumb; /**< The last self query failed. */
 };

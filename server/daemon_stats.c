@@ -38,7 +38,7 @@ static char *daemon_stats(void *ctx)
 	const struct daemon *daemon = ctx;
 	struct stats_report report = {
 		.version = daemon->version,
-		.now_unix_s = (int64_t)time(NULL),
+		.started_unix_s = daemon->started_unix_s,
 		.uptime_s = (uint64_t)(boot_time_s() - daemon->started_s),
 		.names = daemon->names,
 		.stats = &daemon->stats,
@@ -65,6 +65,7 @@ void daemon_start_control(struct daemon *daemon)
 	int rc = control_start(&daemon->loop, &control_limits_default, &ops, &daemon->control);
 
 	daemon->started_s = boot_time_s();
+	daemon->started_unix_s = (int64_t)time(NULL);
 	if (rc < 0)
 		log_warning("control socket: %s", uv_strerror(rc));
 	else

@@ -155,7 +155,8 @@ int64_t forward_now_s(void);
 /** Frees `forward` if it was stopped and the last handle is closed. */
 void forward_free_if_unused(struct forward *forward);
 
-/** Sends a client away, and counts it no longer. @param reply empty: no reply. */
+/** Sends a client away, and counts it no longer (forward_clients.c). @param reply empty: no reply.
+ */
 void forward_settle(struct forward *forward, struct forward_client *client, struct bytes reply);
 /** Sends what is in the outbox. */
 void forward_outbox_flush(struct forward *forward);

@@ -186,8 +186,7 @@ char *stats_json(const struct stats_report *report)
 
 	writer.is_fine = writer.top != NULL;
 	put_text(&writer, writer.top, "version", report->version);
-	put_number(&writer, writer.top, "started_unix_s",
-		(uint64_t)report->now_unix_s - report->uptime_s);
+	put_number(&writer, writer.top, "started_unix_s", (uint64_t)report->started_unix_s);
 	put_number(&writer, writer.top, "uptime_s", report->uptime_s);
 	put_number(&writer, writer.top, "names", report->names);
 	put_queries(&writer, report->stats);

@@ -16,7 +16,7 @@
 
 struct stats_report {
 	const char *version;
-	int64_t now_unix_s;
+	int64_t started_unix_s;
 	uint64_t uptime_s;
 	size_t names;
 	const struct stats *stats;

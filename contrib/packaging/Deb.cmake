@@ -35,6 +35,8 @@ set(CPACK_DEBIAN_NSS_PACKAGE_CONTROL_EXTRA
 	${made}/preinst ${made}/postinst ${made}/postrm)
 install(FILES ${debian}/libnss-leasedns/90libnss-leasedns
 	DESTINATION /etc/apt/apt.conf.d COMPONENT nss)
+install(FILES apparmor/abstractions/nameservice.d/leasedns
+	DESTINATION /etc/apparmor.d/abstractions/nameservice.d COMPONENT nss)
 
 # Debian Policy, chapter 12.
 foreach(package leasedns:leasedns nss:libnss-leasedns)

@@ -19,7 +19,9 @@ set(CPACK_RPM_SPEC_MORE_DEFINE
 # Directories that belong to the system are not the package's.
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION
 	/etc /usr/sbin /usr/lib/sysusers.d /usr/lib/systemd /usr/lib/systemd/system
-	/usr/lib/systemd/system-preset /usr/share/licenses /usr/share/man /usr/share/man/man5
+	/usr/lib/systemd/system-preset /usr/share/bash-completion
+	/usr/share/bash-completion/completions /usr/share/fish /usr/share/fish/vendor_completions.d
+	/usr/share/zsh /usr/share/zsh/site-functions /usr/share/licenses /usr/share/man /usr/share/man/man5
 	/usr/share/man/man8)
 
 set(CPACK_RPM_LEASEDNS_PACKAGE_NAME leasedns)

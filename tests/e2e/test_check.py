@@ -946,6 +946,27 @@ class TraceTest(CheckCase):
         self.assertTrue(done.stdout.endswith("\nweb resolves: 0 errors, 0 warnings, 0 notes.\n"))
 
 
+class ListenTest(CheckCase):
+    def test_all_addresses(self):
+        conf("[server]\nlisten = 0.0.0.0:5353\n[forward]\nupstream = none\n")
+        self.serve(server="127.0.0.1", port=5353)
+        self.assertEqual(set(check().findings), {"daemon-port", "resolver-silent"})
+
+    def test_all_addresses_while_another_has_one(self):
+        conf(f"[server]\nlisten = 0.0.0.0\n[forward]\nupstream = {OUTSIDE}\n")
+        result = self.sick("port-taken", severity="warning", code=0)
+        self.assertRegex(result.findings["port-taken"]["what"], r"0\.0\.0\.0 is taken by 'nsd")
+        self.assertIn("[server] listen", "".join(result.mend("port-taken")))
+
+    def test_ipv6_and_several(self):
+        conf(f"[server]\nlisten = {US} [::1]:53\n[forward]\nupstream = {OUTSIDE}\n")
+        resolv("nameserver ::1\nsearch libvirt\n")
+        self.serve()
+        result = check("web")
+        self.assertEqual((result.code, result.all["findings"]), (0, []))
+        self.assertIn("::1 is leasedns", json.dumps(result.all["facts"]))
+
+
 class UserTest(CheckCase):
     """Somebody who is not root."""
 

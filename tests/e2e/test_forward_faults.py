@@ -14,7 +14,7 @@ import dns.rcode
 from harness import sandbox, tools, upstreams
 from harness.forwarding import (DNSMASQ, GOOD, KNOT, PLAYER, PLAYER2, UNBOUND, US, ZONE, Case,
                                 addresses, ask, cpu_s, echo, ede, start_knot)
-from harness.process import wait_until
+from harness.process import run, wait_until
 from harness.upstreams import reply
 
 
@@ -40,6 +40,21 @@ class Failing(Case):
                 self.assertLess(max(took), 4)
                 self.assertLess(statistics.median(took), 0.2)
                 self.assertEqual(us.stop(), 0, us.log())
+
+    def test_what_cannot_be_sent_is_asked_elsewhere_at_once(self):
+        """A firewall of this host: send() fails, and nothing else tells of it."""
+        rule = ("OUTPUT", "-d", PLAYER, "-p", "udp", "-j", "DROP")
+        run("iptables", "-A", *rule)
+        self.ends.append(lambda: run("iptables", "-D", *rule))
+        player = self.player(PLAYER, echo)
+        both = self.us(f"upstream = {PLAYER} {KNOT}\ncache-size = 0")
+        for i in range(50):
+            self.assertEqual(addresses(ask(f"n{i}.{ZONE}")), [f"192.0.2.{i}"])
+        both.stop()
+        self.us(f"upstream = {PLAYER}")
+        answer = ask("a.example")
+        self.assertEqual((answer.rcode(), ede(answer)), (dns.rcode.SERVFAIL, [23]))
+        self.assertEqual(player.ids, [])
 
     def test_slow_upstream_alone_is_waited_for(self):
         self.player(PLAYER, lambda its, query, source: threading.Timer(

@@ -17,7 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = pathlib.Path(os.environ["LEASEDNS_DIST"])
 MODULES = ("leasedns", "libvirt", "libvirt_guest")
 #: What both kinds have; directories of libraries and documentation differ.
-UNITS = ["usr/lib/systemd/system/leasedns.service", "usr/lib/systemd/system/leasedns.socket",
+UNITS = ["usr/lib/systemd/system/leasedns.service",
+         "usr/lib/systemd/system/leasedns-resolved.service",
+         "usr/lib/systemd/system/leasedns.socket",
          "usr/lib/systemd/system-preset/50-leasedns.preset", "usr/lib/sysusers.d/leasedns.conf"]
 
 
@@ -62,6 +64,9 @@ class Case(unittest.TestCase):
 
 class Debian(Case):
     PROGRAM, LIBRARY = "leasedns_*.deb", "libnss-leasedns_*.deb"
+    #: Of the library.
+    CONFFILES = ("etc/apt/apt.conf.d/90libnss-leasedns",
+                 "etc/apparmor.d/abstractions/nameservice.d/leasedns")
 
     def fields(self, package):
         return dict(re.findall(r"(?m)^([\w-]+): (.*)$", run("dpkg-deb", "--field", only(package))))
@@ -82,9 +87,13 @@ class Debian(Case):
         files = self.files(self.PROGRAM)
         mine = {path for path in files if not path.startswith("usr/share/")}
         self.assertEqual(mine, {"etc/leasedns.conf", "usr/sbin/leasedns", *UNITS})
-        for name in ("copyright", "changelog.Debian.gz", "changelog.gz", "service.md",
-                     "examples/zone-only.conf"):
-            self.assertIn(f"usr/share/doc/leasedns/{name}", files)
+        for name in ("doc/leasedns/copyright", "doc/leasedns/changelog.Debian.gz",
+                     "doc/leasedns/changelog.gz", "doc/leasedns/service.md",
+                     "doc/leasedns/examples/zone-only.conf", "man/man8/leasedns.8.gz",
+                     "man/man5/leasedns.conf.5.gz", "bash-completion/completions/leasedns",
+                     "zsh/vendor-completions/_leasedns", "fish/vendor_completions.d/leasedns.fish",
+                     "doc/leasedns/examples/resolvers/unbound.conf"):
+            self.assertIn(f"usr/share/{name}", files)
         self.assertEqual(files.pop("usr/sbin/leasedns"), "-rwxr-xr-x root/root")
         self.assertEqual(set(files.values()), {"-rw-r--r-- root/root"})
 
@@ -92,8 +101,9 @@ class Debian(Case):
         files = self.files(self.LIBRARY)
         triplet = run("dpkg-architecture", "-q", "DEB_HOST_MULTIARCH").strip()
         mine = {path for path in files if not path.startswith("usr/share/")}
-        self.assertEqual(mine, {"etc/apt/apt.conf.d/90libnss-leasedns"} | {
+        self.assertEqual(mine, set(self.CONFFILES) | {
             f"usr/lib/{triplet}/libnss_{module}.so.2" for module in MODULES})
+        self.assertIn("usr/share/man/man8/nss-leasedns.8.gz", files)
         self.assertEqual(set(files.values()), {"-rw-r--r-- root/root"})
 
     def test_relations(self):
@@ -107,13 +117,13 @@ class Debian(Case):
 
     def test_control_files(self):
         for package, conffiles, scripts in (
-                (self.PROGRAM, "/etc/leasedns.conf", {"postinst", "postrm", "prerm"}),
-                (self.LIBRARY, "/etc/apt/apt.conf.d/90libnss-leasedns",
+                (self.PROGRAM, ["/etc/leasedns.conf"], {"postinst", "postrm", "prerm"}),
+                (self.LIBRARY, [f"/{path}" for path in self.CONFFILES],
                  {"preinst", "postinst", "postrm"})):
             root = self.scratch()
             run("dpkg-deb", "-R", only(package), root)
             control = root / "DEBIAN"
-            self.assertEqual(control.joinpath("conffiles").read_text().split(), [conffiles])
+            self.assertEqual(control.joinpath("conffiles").read_text().split(), conffiles)
             self.assertEqual({path.name for path in control.iterdir()
                               if path.stat().st_mode & 0o111}, scripts)
             for script in scripts:
@@ -186,7 +196,9 @@ class Fedora(Case):
         files = self.files(self.PROGRAM)
         mine = {path for path in files if not path.startswith("usr/share/")}
         self.assertEqual(mine, {"etc/leasedns.conf", "usr/sbin/leasedns", *UNITS})
-        self.assertIn("usr/share/licenses/leasedns/LICENSE", files)
+        for name in ("licenses/leasedns/LICENSE", "man/man8/leasedns.8.gz",
+                     "zsh/site-functions/_leasedns"):
+            self.assertIn(f"usr/share/{name}", files)
         self.assertIn("usr/share/doc/leasedns/examples/zone-only.conf", files)
         self.assertEqual(files.pop("usr/sbin/leasedns"), "-rwxr-xr-x root/root")
         # %config(noreplace)

@@ -280,7 +280,7 @@ class Suspicious(Case):
             log = self.resolved().process.log()
             known.append(set(re.findall("Negative trust anchors: (.*)", log)[-1].split()))
             self.tearDown()
-        self.assertEqual(known[1] - known[0], {"libvirt", "resolver.arpa"})
+        self.assertIn("libvirt", known[1] - known[0])
         self.assertEqual(known[0] - known[1], set())
 
     def test_negative_trust_anchor_with_global_servers(self):

@@ -21,6 +21,7 @@ UNIT, RESOLVED = "leasedns-resolved.service", "systemd-resolved.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 DROP_IN = "/run/systemd/system/leasedns-resolved.service.d/test.conf"
 DELEGATE = "/etc/systemd/dns-delegate.d/leasedns.dns-delegate"
+TRUST = "/etc/dnssec-trust-anchors.d"
 #: How long anything may take on a busy machine.
 PATIENCE_S = 60
 
@@ -28,13 +29,23 @@ PATIENCE_S = 60
 class world:
     """What all tests share; set up once."""
 
-    machine = us = None
+    machine = root = us = None
+
+
+def write(inside, text):
+    path = world.machine.path(inside)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def place(name, inside):
-    path = world.machine.path(inside)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(resolvers.snippet(name), encoding="utf-8")
+    write(inside, resolvers.snippet(name))
+
+
+def resolved(verb="restart"):
+    """More often than systemd would let it."""
+    world.machine.run("systemctl", "reset-failed", RESOLVED, check=False)
+    world.machine.run("systemctl", verb, RESOLVED)
 
 
 def asked(*question):
@@ -92,11 +103,12 @@ class Unit(Case):
         self.assertNotIn("leasedns", run("ip", "link").stdout)
 
     def test_resolved_restarts(self):
-        for command in (("systemctl", "restart", RESOLVED), ("systemctl", "stop", RESOLVED),
-                        ("systemctl", "start", RESOLVED), ("systemctl", "try-restart", RESOLVED)):
-            world.machine.run(*command)
+        for verb in ("restart", "stop", "start", "try-restart"):
+            resolved(verb)
         self.check()
-        self.assertEqual(world.machine.show(UNIT, "ActiveState"), "active")
+        wait_until(lambda: world.machine.show(UNIT, "ActiveState") == "active", PATIENCE_S,
+                   "the unit has started")
+        self.assertEqual(world.machine.show(UNIT, "NRestarts"), "0", world.machine.journal(UNIT))
 
     def test_resolved_is_killed(self):
         self.wait_for_guest()
@@ -106,36 +118,73 @@ class Unit(Case):
                    "systemd starts it again")
         self.check()
 
+    def test_without_resolved(self):
+        """It may be enabled on any host."""
+        self.wait_for_guest()
+        resolved("stop")
+        left = world.machine.path("/run/systemd/resolve/stub-resolv.conf")
+        left.unlink(missing_ok=True)
+        world.machine.run("systemctl", "start", UNIT)
+        self.assertEqual(world.machine.show(UNIT, "ActiveState", "ConditionResult"),
+                         ["inactive", "no"])
+        self.assertNotIn("leasedns", run("ip", "link").stdout)
+        resolved("start")
+        self.wait_for_guest()
+
     def test_reboot(self):
         self.wait_for_guest()
         world.machine.reboot()
         self.wait_for_guest()
 
     def test_domains_by_drop_in(self):
-        path = world.machine.path(DROP_IN)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('[Service]\nEnvironment="DOMAINS=libvirt ~122.168.192.in-addr.arpa"\n',
-                        encoding="ascii")
+        write(DROP_IN,
+              '[Service]\nEnvironment="DOMAINS=libvirt ~122.168.192.in-addr.arpa"\n')
         world.machine.run("systemctl", "daemon-reload")
         world.machine.run("systemctl", "restart", UNIT)
         self.wait_for_guest()
         self.assertIn(GUEST_ADDRESS, world.machine.run("resolvectl", "query", "vm").stdout)
-        path.unlink()
+        world.machine.path(DROP_IN).unlink()
         world.machine.run("systemctl", "daemon-reload")
 
 
 class Delegate(Case):
     """systemd 258 and later."""
 
-    def test_answers(self):
+    def setUp(self):
+        super().setUp()
         place("leasedns.dns-delegate", DELEGATE)
-        world.machine.run("systemctl", "reload-or-restart", RESOLVED)
+        resolved("reload-or-restart")
+
+    def tearDown(self):
+        world.machine.path(DELEGATE).unlink()
+        resolved()
+
+    def test_answers(self):
         self.check()
         self.assertIn(GUEST_ADDRESS, world.machine.run("resolvectl", "query", "vm").stdout)
-        world.machine.path(DELEGATE).unlink()
-        world.machine.run("systemctl", "restart", RESOLVED)
+        world.machine.path(DELEGATE).rename(world.machine.path(DELEGATE + ".off"))
+        resolved()
         wait_until(lambda: dig("vm.libvirt", server=STUB).rcode == "NXDOMAIN", PATIENCE_S,
                    "nobody knows it")
+        world.machine.path(DELEGATE + ".off").rename(world.machine.path(DELEGATE))
+
+    def rcode(self):
+        try:
+            return dig("vm.libvirt", server=STUB).rcode
+        except AssertionError:
+            return None  # no stub yet
+
+    def test_validating(self):
+        write("/etc/systemd/resolved.conf.d/test.conf", "[Resolve]\nDNSSEC=yes\n")
+        write(f"{TRUST}/root.positive", f". IN DS {world.root.anchor_text}\n")
+        resolved()
+        wait_until(lambda: self.rcode() == "SERVFAIL", PATIENCE_S, "nobody signed it")
+        place("libvirt.negative", f"{TRUST}/libvirt.negative")
+        resolved()
+        self.check()
+        for path in ("/etc/systemd/resolved.conf.d/test.conf", f"{TRUST}/root.positive",
+                     f"{TRUST}/libvirt.negative"):
+            world.machine.path(path).unlink()
 
 
 def run_tests():
@@ -144,7 +193,7 @@ def run_tests():
     run("ip", "address", "add", "10.99.0.1/24", "dev", UPLINK)
     for link in (UPLINK, "uplink1"):
         run("ip", "link", "set", link, "up")
-    resolvers.Root()
+    world.root = resolvers.Root()
     world.us = resolvers.start_us(resolvers.Leases())
     world.machine = booted.Machine(TREE)
     world.machine.boot()
@@ -156,5 +205,5 @@ def run_tests():
 
 
 if __name__ == "__main__":
-    TREE = tree.make(SUITE, "systemd-resolved", "libnss-resolve")
+    TREE = tree.made(SUITE, "systemd-resolved", "libnss-resolve")
     sys.exit(sandbox.run(run_tests))

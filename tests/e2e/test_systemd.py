@@ -227,10 +227,28 @@ class Service(OnMachine):
                    "it is seen")
         self.machine.run("systemctl", "reload", "leasedns")
         self.assertEqual(dig("vm.libvirt").data, ["192.168.122.21"])
+        self.assertIn("{", self.machine.run("leasedns", "stats", "--json").stdout)
         self.assertEqual(self.machine.main_pid(), pid)
         self.machine.run("systemctl", "stop", "leasedns")
         self.assertEqual(self.machine.show("leasedns.service", "Result", "NRestarts"),
                          ["success", "0"])
+
+    def test_tells_statistics_to_everybody_also_after_a_crash(self):
+        machine, pid = self.machine, self.machine.main_pid()
+
+        def counted():
+            done = machine.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               "leasedns", "stats", "--json", check=False)
+            return json.loads(done.stdout)["answers"]["local"] if done.returncode == 0 else 0
+
+        self.assertGreater(counted(), 0)
+        machine.run("kill", "-KILL", str(pid))
+        self.assertTrue(machine.path("/run/leasedns/control").is_socket())
+        wait_until(lambda: ask("vm.libvirt") and machine.main_pid() != pid and counted() > 0,
+                   PATIENCE_S, "it counts anew")
+        self.assertNotIn("control socket", machine.journal("leasedns"))
+        machine.run("systemctl", "stop", "leasedns")
+        self.assertFalse(machine.path("/run/leasedns").exists())
 
     def test_forwards_to_what_resolv_conf_names_now(self):
         self.machine.put("/etc/resolv.conf", "nameserver 127.0.0.99\n")

@@ -27,7 +27,7 @@ static struct json_object *document_of_daemon(void)
 	struct stats stats = {.queries = {101, 102}, .unreadable = 103, .truncated = 104};
 	struct stats_report report = {
 		.version = "1.2.3",
-		.now_unix_s = NOW,
+		.started_unix_s = NOW - 201,
 		.uptime_s = 201,
 		.names = 202,
 		.stats = &stats,

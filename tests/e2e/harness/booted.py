@@ -42,8 +42,8 @@ NAME = "machine"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 #: The cgroup that all of it lives in; systemd insists on the second version.
 CGROUP = "leasedns-e2e-"
-#: One of a test that was killed stays. It is removed by a later test, not by one that runs just now.
-CGROUP_OLD_S = 3600
+#: One of a test that was killed stays, and is removed by a later one; not while it may be young.
+CGROUP_OLD_S = 60
 
 
 def _cgroups():

@@ -30,24 +30,28 @@ def mirror():
     raise AssertionError("apt's sources name no mirror of Debian")
 
 
-def made(suite):
+def _path(suite, more):
+    return BUILD / "-".join(("tree", suite, *more))
+
+
+def made(suite, *more):
     """The tree of a release, if it was made."""
-    tree = BUILD / f"tree-{suite}"
+    tree = _path(suite, more)
     if not tree.exists():
-        raise AssertionError(f"no {tree}; in tests/e2e: python3 -m harness.tree {suite}")
+        raise AssertionError(
+            f"no {tree}; in tests/e2e: python3 -m harness.tree {' '.join((suite, *more))}")
     return tree
 
 
 def make(suite, *more):
-    """The tree of a release, below build/, with more packages if they are named. Outside of any
-    sandbox, because it needs the network; the first time it takes a minute."""
-    name = "-".join(("tree", suite, *more))
-    tree = BUILD / name
+    """Makes the tree of a release, below build/, with more packages if they are named. Outside of
+    any sandbox, because it needs the network; the first time it takes a minute."""
+    tree = _path(suite, more)
     BUILD.mkdir(exist_ok=True)
-    with open(BUILD / f"{name}.lock", "w", encoding="ascii") as lock:
+    with open(BUILD / f"{tree.name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not tree.exists():
-            fresh = BUILD / f"{name}.new"
+            fresh = BUILD / f"{tree.name}.new"
             subprocess.run(["rm", "-rf", fresh], check=True)
             packages = ",".join(COMMON + PACKAGES[suite] + more)
             # A mirror's copy of sid may be past its date; its signatures are checked all the same.
@@ -61,4 +65,4 @@ def make(suite, *more):
 
 
 if __name__ == "__main__":
-    make(sys.argv[1])
+    make(*sys.argv[1:])

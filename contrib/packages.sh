@@ -13,7 +13,7 @@ TEST_PACKAGES=(libcmocka-dev clang clang-format shellcheck
 	python3 python3-dnspython python3-prometheus-client bind9-dnsutils knot nsd unbound
 	libvirt-daemon-system libvirt-clients dnsmasq-base iproute2 iptables nftables
 	qemu-system-x86 ipxe-qemu udhcpc isc-dhcp-client strace dbus
-	mandoc jq bash-completion zsh fish apparmor tmux python3-rich librsvg2-bin
+	mandoc jq bash-completion zsh fish apparmor tmux python3-rich
 	mmdebstrap lintian cpio)
 
 # What the tests unpack, but never install: these would change how the host resolves names.

@@ -94,6 +94,15 @@ class CommandsTest(unittest.TestCase):
                 self.assertTrue(shown & set(option.split(", ")), (command, option))
 
 
+class EnvironmentTest(unittest.TestCase):
+    def test_variables_are_those_that_are_read(self):
+        read = {name for path in (tree.ROOT / "server").glob("*.c")
+                for name in re.findall(r'getenv\("(\w+)"\)', path.read_text(encoding="utf-8"))}
+        tags = [line for line in section(page_text("leasedns.8"), "ENVIRONMENT", 0)
+                if re.match(r"     [A-Z]", line)]
+        self.assertEqual(set(re.findall(r"[A-Z_]{3,}", " ".join(tags))), read)
+
+
 def settings_of_program():
     """[(section, key, limits)] in the order of the table. `limits` is as printed: "0 to 16 servers;
     default: none"."""

@@ -10,9 +10,9 @@
 #include <uv.h>
 
 #include "server/daemon_state.h"
-#include "server/log.h"
-#include "server/privileges.h"
-#include "server/resolv_conf.h"
+#include "server/forward/resolv_conf.h"
+#include "server/support/log.h"
+#include "server/support/privileges.h"
 
 /* Connections and the files of builds; a hard limit of a million is no reason to ask for it. */
 #define DAEMON_DESCRIPTORS_MAX 65536

@@ -3,7 +3,7 @@
 #ifndef SERVER_DAEMON_H
 #define SERVER_DAEMON_H
 
-#include "server/cmd.h"
+#include "server/cli/cmd.h"
 
 /** Serves until SIGTERM or SIGINT. SIGHUP reads the configuration again.
  *  @param conf_path NULL for the default file.

@@ -1,7 +1,7 @@
 #include <time.h>
 
 #include "server/daemon_state.h"
-#include "server/log.h"
+#include "server/support/log.h"
 
 static void daemon_log_query(
 	struct daemon *daemon, struct query_log_entry *entry, uint64_t since_ns)

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/cmd_common.h"
+#include "server/cli/cmd_common.h"
 #include "server/daemon_state.h"
-#include "server/log.h"
-#include "server/privileges.h"
+#include "server/support/log.h"
+#include "server/support/privileges.h"
 
 struct snapshot_conf *daemon_load_conf(const char *path)
 {

@@ -5,16 +5,16 @@
 
 #include <uv.h>
 
-#include "server/control.h"
-#include "server/forward.h"
-#include "server/listener_tcp.h"
-#include "server/listener_udp.h"
+#include "server/forward/forward.h"
+#include "server/names/rebuild.h"
+#include "server/names/watch.h"
+#include "server/net/listener_tcp.h"
+#include "server/net/listener_udp.h"
+#include "server/net/sockets.h"
 #include "server/notify.h"
-#include "server/query_log.h"
-#include "server/rebuild.h"
-#include "server/sockets.h"
-#include "server/stats.h"
-#include "server/watch.h"
+#include "server/stats/control.h"
+#include "server/stats/query_log.h"
+#include "server/stats/stats.h"
 
 enum daemon_signal { DAEMON_SIGNAL_TERM, DAEMON_SIGNAL_INT, DAEMON_SIGNAL_HUP, DAEMON_SIGNALS };
 

@@ -1,8 +1,8 @@
 #include <time.h>
 
 #include "server/daemon_state.h"
-#include "server/log.h"
-#include "server/stats_json.h"
+#include "server/stats/stats_json.h"
+#include "server/support/log.h"
 
 /* Goes on while the host sleeps, and does not step. */
 static int64_t boot_time_s(void)

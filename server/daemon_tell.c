@@ -3,8 +3,8 @@
 #include <time.h>
 
 #include "server/daemon_state.h"
-#include "server/log.h"
-#include "server/self_query.h"
+#include "server/dns/self_query.h"
+#include "server/support/log.h"
 
 /* A line of the log or of the status; lists that are longer are cut. */
 #define DAEMON_TEXT_SIZE 512

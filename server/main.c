@@ -1,9 +1,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/cmd.h"
-#include "server/cmd_common.h"
-#include "server/log.h"
+#include "server/cli/cmd.h"
+#include "server/cli/cmd_common.h"
+#include "server/support/log.h"
 
 struct command {
 	const char *name;

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/log.h"
+#include "server/support/log.h"
 
 /* A status line and the fixed texts; systemd reads at most 4096 octets. */
 #define NOTIFY_MESSAGE_SIZE 512

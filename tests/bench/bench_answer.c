@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/answer.h"
-#include "server/dns.h"
+#include "server/dns/answer.h"
+#include "server/dns/dns.h"
 #include "tests/support/built_index.h"
 #include "tests/support/scratch.h"
 

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/cache.h"
-#include "server/dns.h"
-#include "server/message.h"
-#include "server/query.h"
+#include "server/dns/dns.h"
+#include "server/dns/query.h"
+#include "server/forward/cache.h"
+#include "server/forward/message.h"
 
 #define NAMES_MAX  1000000u
 #define NOW_S      INT64_C(1000)

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/snapshot.h"
+#include "server/names/snapshot.h"
 #include "tests/support/many_leases.h"
 #include "tests/support/scratch.h"
 

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/listener_udp.h"
+#include "server/net/listener_udp.h"
 #include "tests/support/scratch.h"
 
 #define BATCH      LISTENER_UDP_BATCH

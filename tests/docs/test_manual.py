@@ -96,7 +96,7 @@ class CommandsTest(unittest.TestCase):
 
 class EnvironmentTest(unittest.TestCase):
     def test_variables_are_those_that_are_read(self):
-        read = {name for path in (tree.ROOT / "server").glob("*.c")
+        read = {name for path in (tree.ROOT / "server").rglob("*.c")
                 for name in re.findall(r'getenv\("(\w+)"\)', path.read_text(encoding="utf-8"))}
         tags = [line for line in section(page_text("leasedns.8"), "ENVIRONMENT", 0)
                 if re.match(r"     [A-Z]", line)]

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/answer.h"
-#include "server/snapshot.h"
+#include "server/dns/answer.h"
+#include "server/names/snapshot.h"
 #include "tests/e2e/nss_call.h"
 #include "tests/e2e/random_leases.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/answer.h"
-#include "server/dns.h"
+#include "server/dns/answer.h"
+#include "server/dns/dns.h"
 #include "tests/support/built_index.h"
 #include "tests/support/scratch.h"
 

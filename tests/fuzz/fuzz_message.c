@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/answer.h"
-#include "server/cache.h"
-#include "server/message.h"
+#include "server/dns/answer.h"
+#include "server/forward/cache.h"
+#include "server/forward/message.h"
 
 #define NOW_S        INT64_C(1000)
 #define POISON       0xa5

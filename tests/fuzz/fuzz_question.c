@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/query.h"
-#include "server/query_log.h"
-#include "server/stats.h"
+#include "server/dns/query.h"
+#include "server/stats/query_log.h"
+#include "server/stats/stats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

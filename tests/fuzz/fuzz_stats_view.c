@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/stats_view.h"
+#include "server/stats/stats_view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <ldns/ldns.h>
 
-#include "server/answer.h"
+#include "server/dns/answer.h"
 #include "tests/support/built_index.h"
 #include "tests/support/scratch.h"
 

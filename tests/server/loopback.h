@@ -18,7 +18,7 @@
 #include <uv.h>
 
 #include "conf/conf.h"
-#include "server/dns.h"
+#include "server/dns/dns.h"
 
 /** The machine may be busy; nothing is expected to take that long. */
 #define LOOPBACK_PATIENCE_MS 20000

@@ -3,7 +3,7 @@
 #ifndef TESTS_SERVER_UPSTREAM_H
 #define TESTS_SERVER_UPSTREAM_H
 
-#include "server/message.h"
+#include "server/forward/message.h"
 #include "tests/server/asking.h"
 
 #define UPSTREAM_ID      0x4711u

@@ -1,0 +1,97 @@
+/** @file What `leasedns check` can find: a table of identifiers. docs/check.md explains each for
+ *  people; scripts may rely on the identifiers. */
+#ifndef SERVER_CHECK_CHECK_KIND_H
+#define SERVER_CHECK_CHECK_KIND_H
+
+#include <stdbool.h>
+
+enum check_severity {
+	CHECK_NOTE,    /**< Worth knowing. */
+	CHECK_WARNING, /**< Some names, programs or moments suffer. */
+	CHECK_ERROR,   /**< Names would not resolve. */
+};
+
+/** Positions in check_kinds, in the order in which findings are told. */
+enum check_id {
+	CHECK_LEASES_MISSING,
+	CHECK_LEASES_UNREADABLE,
+	CHECK_LEASES_UNREADABLE_FOR_DAEMON,
+	CHECK_LEASES_FOREIGN,
+	CHECK_LEASES_EMPTY,
+	CHECK_LEASES_FILE_BAD,
+	CHECK_LEASES_RECORD_BAD,
+	CHECK_LEASES_ENDED,
+	CHECK_LEASES_STALE_NETWORK,
+	CHECK_INDEX_MISSING,
+	CHECK_INDEX_STALE,
+	CHECK_INDEX_OTHER_CONF,
+	CHECK_INDEX_UNTRUSTED,
+	CHECK_INDEX_UNUSABLE,
+	CHECK_INDEX_ELSEWHERE,
+	CHECK_CONF_ELSEWHERE,
+	CHECK_DAEMON_NOT_RUNNING,
+	CHECK_DAEMON_SILENT,
+	CHECK_DAEMON_OTHER_ZONE,
+	CHECK_DAEMON_INDEX_DIFFERS,
+	CHECK_DAEMON_PORT,
+	CHECK_PORT_TAKEN,
+	CHECK_NSSWITCH_UNREADABLE,
+	CHECK_NSSWITCH_SYNTAX,
+	CHECK_NSSWITCH_LACKS_US,
+	CHECK_NSSWITCH_HIDES_US,
+	CHECK_NSSWITCH_AFTER_DNS,
+	CHECK_NSSWITCH_ENDS_SEARCH,
+	CHECK_MODULE_MISSING,
+	CHECK_MODULE_NOT_OURS,
+	CHECK_NSS_FAILS,
+	CHECK_NSCD_CACHES,
+	CHECK_RESOLVER_NONE,
+	CHECK_RESOLVER_SILENT,
+	CHECK_RESOLVER_NOT_US,
+	CHECK_RESOLVED_NO_ROUTE,
+	CHECK_RESOLVER_DNSSEC,
+	CHECK_RESOLVER_REBIND,
+	CHECK_RESOLVER_MIXED,
+	CHECK_RESOLVER_BEYOND_THIRD,
+	CHECK_SEARCH_LACKS_ZONE,
+	CHECK_NDOTS_HIGH,
+	CHECK_UPSTREAM_NONE,
+	CHECK_UPSTREAM_SILENT,
+	CHECK_UPSTREAM_LOOP,
+	CHECK_ZONE_MDNS,
+	CHECK_ZONE_SPECIAL,
+	CHECK_ZONE_PUBLIC,
+	CHECK_NAME_SHARED,
+	CHECK_NAME_HIDDEN,
+	CHECK_NAME_REFUSED,
+	CHECK_NAME_INVALID,
+	CHECK_ALIAS_SHARED,
+	CHECK_ADDRESS_SHARED,
+	CHECK_NAME_IN_HOSTS,
+	CHECK_NAME_IN_SEARCH_DOMAIN,
+	CHECK_TRACE_UNKNOWN,
+	CHECK_TRACE_ENDED,
+	CHECK_TRACE_NO_ADDRESS,
+	CHECK_TRACE_STOPS_INDEX,
+	CHECK_TRACE_STOPS_DAEMON,
+	CHECK_TRACE_STOPS_RESOLVER,
+	CHECK_TRACE_STOPS_NSS,
+	CHECK_NOT_SEEN,
+	CHECK_ID_COUNT,
+};
+
+struct check_kind {
+	const char *id;      /**< For scripts; never changes its meaning. */
+	const char *subject; /**< What it is about: "index", "zone", … */
+	enum check_severity severity;
+	/** It stands in one of the ways to names, NSS or DNS: an error if no way is left. */
+	bool closes;
+	const char *why; /**< Why it matters. */
+};
+
+extern const struct check_kind check_kinds[CHECK_ID_COUNT];
+
+/** "error", "warning", "note" */
+const char *check_severity_word(enum check_severity severity);
+
+#endif

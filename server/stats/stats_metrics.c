@@ -1,0 +1,125 @@
+#include "server/stats/stats_metrics.h"
+
+#include <string.h>
+
+const struct stats_metric stats_metrics[] = {
+	{NULL, "started_unix_s", NULL, "start_time_seconds", STATS_UNIT_UNIX_S, "started",
+		"When the server was started, in seconds of unix time."},
+	{NULL, "uptime_s", NULL, "uptime_seconds", STATS_UNIT_S, NULL,
+		"How long the server has been running."},
+	{NULL, "names", NULL, "names", STATS_UNIT_COUNT, "names",
+		"Names with an address in the index, expired ones too."},
+	{"queries", NULL, "transport", "queries_total", STATS_UNIT_COUNT, "queries",
+		"Messages that came in."},
+	{"types", NULL, "type", "query_types_total", STATS_UNIT_COUNT, "asked for",
+		"Messages that came in, by the type asked for; none: no question could be read."},
+	{"answers", NULL, "verdict", "answers_total", STATS_UNIT_COUNT, "answered",
+		"What became of queries: where the answer came from, or why there is none."},
+	{"rcodes", NULL, "rcode", "replies_total", STATS_UNIT_COUNT, "replied",
+		"Replies given, by response code."},
+	{NULL, "truncated", NULL, "truncated_replies_total", STATS_UNIT_COUNT, "truncated replies",
+		"Replies with TC: the client has to ask again over TCP."},
+	{"udp", "received", NULL, "udp_received_datagrams_total", STATS_UNIT_COUNT,
+		"datagrams received", "Datagrams that came in, unreadable ones too."},
+	{"udp", "sent", NULL, "udp_sent_datagrams_total", STATS_UNIT_COUNT, "datagrams sent",
+		"Replies that the kernel took."},
+	{"udp", "dropped", NULL, "udp_dropped_datagrams_total", STATS_UNIT_COUNT,
+		"datagrams dropped", "Datagrams that are no query, too long, or from port 0."},
+	{"udp", "lost", NULL, "udp_lost_replies_total", STATS_UNIT_COUNT, "replies lost",
+		"Replies that the kernel did not take."},
+	{"tcp", "connections", NULL, "tcp_connections", STATS_UNIT_COUNT, "connections",
+		"TCP connections that are open."},
+	{"tcp", "accepted", NULL, "tcp_accepted_connections_total", STATS_UNIT_COUNT,
+		"connections accepted", "TCP connections that came in."},
+	{"tcp", "evicted", NULL, "tcp_evicted_connections_total", STATS_UNIT_COUNT,
+		"connections evicted", "TCP connections closed so that newer ones had room."},
+	{"tcp", "refused", NULL, "tcp_refused_connections_total", STATS_UNIT_COUNT,
+		"connections refused", "TCP connections closed at once: no memory."},
+	{"tcp", "timed_out", NULL, "tcp_timed_out_connections_total", STATS_UNIT_COUNT,
+		"connections timed out",
+		"TCP connections closed because their client did nothing."},
+	{"builds", NULL, "result", "index_builds_total", STATS_UNIT_COUNT, "index builds",
+		"Builds of the index, also those that found nothing new."},
+	{"last_build", "took_us", NULL, "index_last_build_duration_seconds", STATS_UNIT_US,
+		"last build took", "How long the last build of the index took."},
+	{"last_build", "ended_unix_s", NULL, "index_last_build_time_seconds", STATS_UNIT_UNIX_S,
+		"last build", "When the last build of the index ended, in seconds of unix time."},
+	{"last_build", "is_published", NULL, "index_published", STATS_UNIT_BOOL, "index published",
+		"1 if the last index was written where NSS modules read it."},
+	{"cache", "entries", NULL, "cache_entries", STATS_UNIT_COUNT, "cache entries",
+		"Answers of upstream servers that are kept."},
+	{"cache", "octets", NULL, "cache_bytes", STATS_UNIT_OCTETS, "cache used",
+		"Memory that kept answers take."},
+	{"cache", "octets_max", NULL, "cache_limit_bytes", STATS_UNIT_OCTETS, "cache size",
+		"Memory for kept answers: cache-size."},
+	{"cache", "hits", NULL, "cache_hits_total", STATS_UNIT_COUNT, "cache hits",
+		"Lookups in the cache that found an answer in its time."},
+	{"cache", "stale_hits", NULL, "cache_stale_hits_total", STATS_UNIT_COUNT,
+		"cache hits, stale", "Lookups in the cache that found an answer behind its time."},
+	{"cache", "misses", NULL, "cache_misses_total", STATS_UNIT_COUNT, "cache misses",
+		"Lookups in the cache that found nothing."},
+	{"cache", "evictions", NULL, "cache_evictions_total", STATS_UNIT_COUNT, "cache evictions",
+		"Answers forgotten before their time so that newer ones had room."},
+	{"forward", "clients", NULL, "forward_waiting_clients", STATS_UNIT_COUNT, "clients waiting",
+		"Queries that wait for an upstream server."},
+	{"forward", "pending", NULL, "forward_pending_questions", STATS_UNIT_COUNT,
+		"questions waiting", "Different questions that wait for an upstream server."},
+	{"forward", "sockets", NULL, "forward_sockets", STATS_UNIT_COUNT, "upstream sockets",
+		"Sockets to upstream servers that are open."},
+	{"forward", "asked", NULL, "forward_questions_total", STATS_UNIT_COUNT,
+		"questions forwarded", "Different questions sent to upstream servers."},
+	{"forward", "merged", NULL, "forward_merged_queries_total", STATS_UNIT_COUNT,
+		"queries merged", "Queries for a question that another client was waiting for."},
+	{"forward", "answered", NULL, "forward_answered_questions_total", STATS_UNIT_COUNT,
+		"questions answered", "Questions that an upstream server answered."},
+	{"forward", "failed", NULL, "forward_failed_questions_total", STATS_UNIT_COUNT,
+		"questions failed", "Questions that no upstream server answered."},
+	{"forward", "overloaded", NULL, "forward_overloaded_queries_total", STATS_UNIT_COUNT,
+		"queries overloaded", "Queries failed at once: too many were waiting."},
+	{"forward", "timeouts", NULL, "forward_timeouts_total", STATS_UNIT_COUNT,
+		"upstream timeouts", "Attempts without a reply in time."},
+	{"forward", "truncated", NULL, "forward_truncated_replies_total", STATS_UNIT_COUNT,
+		"upstream truncated", "Upstream replies asked for again over TCP."},
+	{"forward", "mismatched", NULL, "forward_mismatched_replies_total", STATS_UNIT_COUNT,
+		"upstream mismatched",
+		"What came from upstream servers and was no reply to what was asked; many: "
+		"somebody tries to forge answers."},
+	{"forward", "loops", NULL, "forward_loops_total", STATS_UNIT_COUNT, "loops found",
+		"Our own probes that came back: an upstream server asks us."},
+	{"attempts", NULL, "transport", "forward_attempts_total", STATS_UNIT_COUNT,
+		"upstream attempts", "Messages sent to, and connections made to upstream servers."},
+	{"query_log", "written", NULL, "query_log_lines_total", STATS_UNIT_COUNT, "query log lines",
+		"Lines of the query log."},
+	{"query_log", "left_out", NULL, "query_log_left_out_lines_total", STATS_UNIT_COUNT,
+		"query log lines left out",
+		"Lines left out of the query log: there were too many."},
+};
+
+const size_t stats_metric_count = sizeof(stats_metrics) / sizeof(*stats_metrics);
+
+const struct stats_metric stats_server_metrics[] = {
+	{NULL, "state", NULL, "upstream_up", STATS_UNIT_STATE, "STATE",
+		"1 if the upstream server is asked; 0: it does not answer, or it asks us."},
+	{NULL, "latency_us", NULL, "upstream_latency_seconds", STATS_UNIT_US, "LATENCY",
+		"How long the upstream server takes, smoothed; 0: not known."},
+	{NULL, "failures", NULL, "upstream_failures", STATS_UNIT_COUNT, "FAILURES",
+		"Attempts and probes in a row that got no reply."},
+	{NULL, "queries", NULL, "upstream_queries_total", STATS_UNIT_COUNT, "QUERIES",
+		"Questions sent to the upstream server, repeated ones too."},
+	{NULL, "replies", NULL, "upstream_replies_total", STATS_UNIT_COUNT, "REPLIES",
+		"Replies of the upstream server, to our own probes too."},
+	{NULL, "timeouts", NULL, "upstream_timeouts_total", STATS_UNIT_COUNT, "TIMEOUTS",
+		"Questions and probes without a reply of the upstream server in time."},
+};
+
+const size_t stats_server_metric_count =
+	sizeof(stats_server_metrics) / sizeof(*stats_server_metrics);
+
+bool stats_metric_is_counter(const struct stats_metric *metric)
+{
+	static const char suffix[] = "_total";
+	const size_t len = strlen(metric->name);
+
+	return len >= sizeof(suffix) - 1 &&
+	       strcmp(metric->name + len - (sizeof(suffix) - 1), suffix) == 0;
+}

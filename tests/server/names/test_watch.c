@@ -256,6 +256,36 @@ static void test_absent_directory_is_seen_when_it_comes(void **state)
 	stop(&fixture);
 }
 
+/* Root may read everything: the part of somebody who may not. */
+static void become(const char *directory, uid_t uid)
+{
+	if (getuid() == 0 && uid != 0)
+		assert_int_equal(chown(directory, uid, (gid_t)-1), 0);
+	if (getuid() == 0)
+		assert_int_equal(seteuid(uid), 0);
+}
+
+static void test_unreadable_directory_is_seen_when_it_may_be_read(void **state)
+{
+	struct fixture fixture = {.directory = scratch_new()};
+	char path[4096];
+	const char *paths[] = {path};
+
+	(void)state;
+	become(fixture.directory, 65534);
+	snprintf(path, sizeof(path), "%s/leases", fixture.directory);
+	mkdir(path, 0);
+	start(&fixture, paths, 1);
+	settle(&fixture);
+	chmod(path, 0755);
+	assert_true(reported_within(&fixture, SOON_MS));
+	settle(&fixture);
+	act_publish(&fixture);
+	assert_true(reported_within(&fixture, SOON_MS));
+	become(fixture.directory, 0);
+	stop(&fixture);
+}
+
 static void test_removed_and_made_again(void **state)
 {
 	struct fixture fixture = {0};
@@ -537,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_a_storm_is_reported_in_few_calls),
 		cmocka_unit_test(test_queue_overflow_is_a_change),
 		cmocka_unit_test(test_absent_directory_is_seen_when_it_comes),
+		cmocka_unit_test(test_unreadable_directory_is_seen_when_it_may_be_read),
 		cmocka_unit_test(test_removed_and_made_again),
 		cmocka_unit_test(test_renamed_away_and_replaced),
 		cmocka_unit_test(test_link_that_is_swapped),

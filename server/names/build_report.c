@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parser/hostname.h"
+
 void build_report_done(struct build_report *report)
 {
 	for (size_t i = 0; i < report->count; i++)
@@ -127,6 +129,20 @@ void build_report_store_event(void *ctx, const struct store_event *event)
 	}
 }
 
+static void build_report_shared_alias(struct build_report *report, struct bytes guest)
+{
+	uint8_t octets[INDEX_KEY_OCTETS_MAX];
+	struct bytes alias = {
+		octets, guest.len <= sizeof(octets) ? hostname_alias(guest, octets) : 0};
+	char name[LOG_ESCAPED_SIZE];
+	char other[LOG_ESCAPED_SIZE];
+
+	build_report_add(report, LOG_LEVEL_WARNING, true,
+		"guest '%s' would also answer to '%s', as another guest would; published for "
+		"neither, their own names stay",
+		log_escape(guest, name), log_escape(alias, other));
+}
+
 void build_report_index_event(void *ctx, const struct index_event *event)
 {
 	struct build_report *report = ctx;
@@ -150,10 +166,7 @@ void build_report_index_event(void *ctx, const struct index_event *event)
 			address);
 		break;
 	case INDEX_EVENT_ALIAS_SHARED:
-		build_report_add(report, LOG_LEVEL_WARNING, true,
-			"two guests would both answer to '%s'; published for neither, their own "
-			"names stay",
-			name);
+		build_report_shared_alias(report, event->name);
 		break;
 	case INDEX_EVENT_HOSTNAME_HIDDEN:
 		build_report_add(report, LOG_LEVEL_INFO, true,

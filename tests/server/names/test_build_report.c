@@ -112,6 +112,20 @@ static void test_directory_events_need_no_format(void **state)
 	}
 }
 
+static void test_shared_alias_is_told_with_its_guest(void **state)
+{
+	struct build_report_limits limits = {0};
+	struct build_report none = {0};
+	struct build_report report = {0};
+	struct index_event event = {.kind = INDEX_EVENT_ALIAS_SHARED, .name = text("DB Server")};
+
+	(void)state;
+	build_report_index_event(&report, &event);
+	assert_non_null(strstr(logged(&report, &none, &limits, 1),
+		"guest 'DB\\032Server' would also answer to 'db-server'"));
+	build_report_done(&report);
+}
+
 static void test_hostile_names_are_escaped(void **state)
 {
 	static const enum index_event_kind kinds[] = {INDEX_EVENT_HOSTNAME_REJECTED,
@@ -213,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file_events_say_what_where_why_and_what_now),
 		cmocka_unit_test(test_directory_events_need_no_format),
+		cmocka_unit_test(test_shared_alias_is_told_with_its_guest),
 		cmocka_unit_test(test_hostile_names_are_escaped),
 		cmocka_unit_test(test_what_lasts_is_said_once),
 		cmocka_unit_test(test_a_flood_of_names_hides_no_bad_file),

@@ -46,6 +46,37 @@ static const char *daemon_words_text(char *const *words, size_t count, char text
 	return text;
 }
 
+static bool daemon_is_bound(const struct daemon *daemon, const struct conf_endpoint *listen)
+{
+	for (size_t i = 0; i < daemon->sockets.count; i++) {
+		if (sockets_endpoint_equal(&daemon->sockets.sockets[i].endpoint, listen))
+			return true;
+	}
+	return false;
+}
+
+/* What was set, and does not count. The default is nobody's wish. */
+static void daemon_warn_of_listen(const struct daemon *daemon)
+{
+	const struct conf *conf = daemon_conf(daemon);
+	struct conf defaults;
+
+	if (!daemon->sockets.is_inherited || conf_init_defaults(&defaults) != CONF_OK)
+		return;
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		const struct conf_endpoint *listen = &conf->listen[i];
+		char endpoint[SOCKETS_TEXT_SIZE];
+
+		if (daemon_is_bound(daemon, listen) ||
+			sockets_endpoint_equal(listen, &defaults.listen[0]))
+			continue;
+		log_warning("[server] listen: nobody answers on %s: the service manager's sockets "
+			    "count ('systemctl edit leasedns.socket' adds one)",
+			sockets_endpoint_format(listen, endpoint));
+	}
+	conf_done(&defaults);
+}
+
 void daemon_log_start(const struct daemon *daemon)
 {
 	const struct conf *conf = daemon_conf(daemon);
@@ -61,6 +92,7 @@ void daemon_log_start(const struct daemon *daemon)
 		daemon_words_text(
 			conf->lease_directories, conf->lease_directory_count, directories),
 		daemon->version);
+	daemon_warn_of_listen(daemon);
 }
 
 void daemon_notify_status(const struct daemon *daemon)

@@ -629,6 +629,7 @@ class ManagerTest(ServeTest):
             self.assert_logged(r"\('dns-udp'\).*UDP")
             self.assert_logged(r"\('dns-tcp'\).*TCP")
             self.assert_logged("socket activation")
+            self.assert_logged(r"nobody answers on 192\.0\.2\.1:53: the service manager's")
             # What is asked between a crash and the restart waits in the sockets.
             self.process.kill()
             self.process.wait()

@@ -118,8 +118,8 @@ static size_t watch_add_ancestor(struct watch *watch, struct watch_path *path, c
 		memcpy(copy, path->path, end);
 		copy[end] = '\0';
 		/* IN_ATTRIB: a directory that could not be watched may be now. */
-		path->ancestor = watch_add(watch, end > 0 ? copy : "/",
-			WATCH_ENTRIES | WATCH_SELF | IN_ATTRIB);
+		path->ancestor = watch_add(
+			watch, end > 0 ? copy : "/", WATCH_ENTRIES | WATCH_SELF | IN_ATTRIB);
 		if (path->ancestor < 0 && watch_is_limit(errno))
 			break;
 	}

@@ -7,9 +7,10 @@
 # which is of everything, e.g. -R e2e.
 #
 # As root on Debian 12 (on 13, nss_parity, packages and systemd_bookworm fail: they compare with 12's
-# libvirt and rpm, and install on 12 what was built): the end-to-end tests make network namespaces and start libvirtd in
-# them. On the host itself it only installs packages, without starting a service; all else stays in
-# build/. Fails at the first phase that fails; ends with the summary of the last run.
+# libvirt and rpm, and install on 12 what was built): the end-to-end tests make network namespaces
+# and start libvirtd in them. On the host itself it only installs packages, without starting a
+# service; all else stays in build/. Fails at the first phase that fails; ends with the summary of
+# the last run.
 set -eu -o pipefail
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,4 +1,5 @@
-/** @file Questions by DNS, asked in our own name and all at once, and what came back. Blocking. */
+/** @file Questions by DNS, asked in our own name, and what came back. All at once, except for names
+ *  that c-ares does not carry. Blocking. */
 #ifndef SERVER_CHECK_CHECK_DNS_H
 #define SERVER_CHECK_CHECK_DNS_H
 

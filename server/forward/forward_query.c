@@ -342,6 +342,13 @@ static void query_give_best(struct forward_query *query)
 
 /* Failing ----------------------------------------------------------------------------------- */
 
+/* Many a small forwarder knows no TCP, and many a firewall drops it. What a datagram may tell is
+ * asked for in one. */
+static bool can_do_without_tcp(enum forward_reason reason)
+{
+	return reason == FORWARD_FIRST || reason == FORWARD_CASE;
+}
+
 void forward_query_attempt_failed(struct forward_query *query, struct forward_attempt *attempt)
 {
 	struct upstream_server *server = forward_attempt_server(attempt);
@@ -354,8 +361,7 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 	if (is_tcp)
 		query->tcp_failed |= 1u << number;
 	forward_attempt_close(attempt);
-	/* Many a small forwarder knows no TCP. */
-	if (is_tcp && (reason == FORWARD_FIRST || reason == FORWARD_CASE)) {
+	if (is_tcp && can_do_without_tcp(reason)) {
 		forward_query_send(query, number, reason, false, has_edns);
 		return;
 	}
@@ -368,6 +374,20 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 		prober_doubts(query->forward->prober, server);
 	if (is_newest)
 		query_server_refused(query);
+}
+
+/* The attempt stays open: what comes late is welcome. */
+static void attempt_is_late(struct forward_attempt *attempt)
+{
+	struct forward_query *query = attempt->query;
+	struct upstream_server *server = forward_attempt_server(attempt);
+
+	attempt->is_late = true;
+	if (attempt->is_tcp)
+		query->tcp_failed |= 1u << attempt->server;
+	query->forward->stats.timeouts++;
+	if (upstream_failed(server, FORWARD_ATTEMPT_MS * 1000))
+		prober_doubts(query->forward->prober, server);
 }
 
 /* Beginning --------------------------------------------------------------------------------- */
@@ -389,10 +409,12 @@ static void query_on_timer(uv_timer_t *timer)
 		return;
 	}
 	if (attempt && !attempt->is_late) {
-		attempt->is_late = true;
-		query->forward->stats.timeouts++;
-		if (upstream_failed(forward_attempt_server(attempt), FORWARD_ATTEMPT_MS * 1000))
-			prober_doubts(query->forward->prober, forward_attempt_server(attempt));
+		attempt_is_late(attempt);
+		if (attempt->is_tcp && can_do_without_tcp(attempt->reason)) {
+			forward_query_send(
+				query, attempt->server, attempt->reason, false, attempt->has_edns);
+			return;
+		}
 	}
 	/* Twice is enough where nobody listens. */
 	if (!attempt && query->has_network_error && query->round >= 1) {

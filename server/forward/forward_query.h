@@ -95,7 +95,7 @@ struct forward_query {
 	size_t position;          /**< In `order`, of the next server. */
 	unsigned round;           /**< How often all have been asked. */
 	uint32_t answered;        /**< Servers that gave a reply that is no use, a bit each. */
-	uint32_t tcp_failed;      /**< Servers that could not be asked over TCP. */
+	uint32_t tcp_failed;      /**< Servers that could not be asked over TCP, or not in time. */
 	bool wants_tcp;           /**< The first client came by TCP. */
 	bool is_stale_given;      /**< Clients got an old answer; a new one is for the cache. */
 	bool has_network_error;   /**< The last attempt failed at once. */

@@ -67,6 +67,16 @@ static void attempt_has_replied(struct forward_attempt *attempt)
 	attempt->query->refused_in_turn = 0;
 }
 
+static bool is_asked_over_tcp(const struct forward_query *query, uint8_t server)
+{
+	for (const struct forward_attempt *attempt = query->attempts; attempt;
+		attempt = attempt->next) {
+		if (attempt->is_tcp && attempt->server == server)
+			return true;
+	}
+	return false;
+}
+
 static void query_take_truncated(struct forward_query *query, struct forward_attempt *attempt,
 	const uint8_t *octets, size_t len)
 {
@@ -81,6 +91,9 @@ static void query_take_truncated(struct forward_query *query, struct forward_att
 		forward_query_send(query, server, FORWARD_TRUNCATED, true, has_edns);
 		return;
 	}
+	/* The connection was late; it may bring the whole reply until the next one is due. */
+	if (!is_tcp && is_asked_over_tcp(query, server))
+		return;
 	query->answered |= 1u << server;
 	forward_query_next(query);
 }

@@ -35,6 +35,7 @@ struct server {
 	int connection; /* -1: none. */
 	uint16_t port;
 	enum manner manner;
+	bool is_deaf_to_tcp; /* Connections are made, and nothing comes of them. */
 	unsigned asked_udp;
 	unsigned asked_tcp;
 	unsigned asked_with_edns;
@@ -259,7 +260,7 @@ static void server_serve(struct server *server)
 	while ((len = recvfrom(server->udp, query, sizeof(query), 0, (struct sockaddr *)&from,
 			&from_len)) > 0)
 		server_answer(server, &from, query, (size_t)len);
-	if (server->manner != SILENT)
+	if (server->manner != SILENT && !server->is_deaf_to_tcp)
 		server_serve_tcp(server);
 }
 
@@ -584,6 +585,24 @@ static void test_tcp_clients_are_served_over_tcp_where_there_is_some(void **stat
 	world_close(world);
 }
 
+/* Firewalls drop what opens a connection: nothing tells that it failed. */
+static void test_connection_without_a_word_leads_back_to_datagrams(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	(void)state;
+
+	world->servers[0].is_deaf_to_tcp = true;
+	ask_as(world, 1, "a.example", (struct client){.is_tcp = true});
+	await_got(world, 1);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	world->servers[0].manner = LOWERING;
+	assert_string_equal(answer_to(world, "abcdefghijklmnopqrstuvwxyz.example"), "NOERROR 1");
+	world->servers[0].manner = TRUNCATING;
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 0");
+	assert_int_equal(world->got[2].octets[2] & 2, 2);
+	world_close(world);
+}
+
 static void test_silent_server_costs_one_question_its_patience(void **state)
 {
 	struct world *world = world_open("upstream = %0 %1\ncache-size = 0", 0);
@@ -897,6 +916,7 @@ int main(void)
 		cmocka_unit_test(test_too_much_that_is_no_reply_leads_to_tcp),
 		cmocka_unit_test(test_truncated_reply_is_asked_for_over_tcp),
 		cmocka_unit_test(test_tcp_clients_are_served_over_tcp_where_there_is_some),
+		cmocka_unit_test(test_connection_without_a_word_leads_back_to_datagrams),
 		cmocka_unit_test(test_silent_server_costs_one_question_its_patience),
 		cmocka_unit_test(test_nobody_answers_in_bounded_time),
 		cmocka_unit_test(test_closed_ports_are_told_soon),

@@ -115,6 +115,16 @@ static void query_server_refused(struct forward_query *query)
 		forward_query_next(query);
 }
 
+static bool speaks_edns(const struct forward_query *query, const struct upstream_server *server)
+{
+	const uint64_t now_ms = query_now_ms(query);
+
+	if (now_ms < server->no_edns_until_ms)
+		return false;
+	return cache_key_dnssec_ok(&query->key) ||
+	       (now_ms >= server->drops_edns_until_ms && query->round < FORWARD_PLAIN_ROUND);
+}
+
 static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t server,
 	enum forward_reason reason, bool is_tcp, bool has_edns)
 {
@@ -129,7 +139,7 @@ static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t 
 	attempt->server = server;
 	attempt->reason = reason;
 	attempt->is_tcp = is_tcp;
-	attempt->has_edns = has_edns && now_ms >= its->no_edns_until_ms;
+	attempt->has_edns = has_edns && speaks_edns(query, its);
 	attempt->has_case =
 		now_ms >= its->breaks_case_until_ms && !(reason == FORWARD_CASE && !is_tcp);
 	attempt->sent_ns = uv_hrtime();

@@ -34,6 +34,8 @@
 #define FORWARD_ATTEMPTS_MAX 6u
 /** Datagrams on one socket that are not the reply: then TCP, which cannot be guessed into. */
 #define FORWARD_JUNK_MAX 16u
+/** From this round on EDNS is left out: old routers and firewalls drop what has it. */
+#define FORWARD_PLAIN_ROUND 2u
 /** RFC 8767 section 5: the client response timer. */
 #define FORWARD_STALE_MS 1800u
 
@@ -96,6 +98,7 @@ struct forward_query {
 	unsigned round;           /**< How often all have been asked. */
 	uint32_t answered;        /**< Servers that gave a reply that is no use, a bit each. */
 	uint32_t tcp_failed;      /**< Servers that could not be asked over TCP, or not in time. */
+	uint32_t refused_edns;    /**< Servers that said that they do not know it. */
 	bool wants_tcp;           /**< The first client came by TCP. */
 	bool is_stale_given;      /**< Clients got an old answer; a new one is for the cache. */
 	bool has_network_error;   /**< The last attempt failed at once. */

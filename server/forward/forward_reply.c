@@ -58,6 +58,29 @@ static bool is_edns_trouble(const struct forward_attempt *attempt, const struct 
 		       !message->has_edns);
 }
 
+/* Some send back the header alone, which is enough to be asked again, and for nothing else. */
+static bool is_bare_edns_trouble(
+	const struct forward_attempt *attempt, const uint8_t *octets, size_t len)
+{
+	static const uint8_t no_counts[8];
+	const uint8_t rcode = len == DNS_HEADER_OCTETS ? octets[3] & 0x0f : DNS_RCODE_NOERROR;
+
+	return attempt->has_edns && (rcode == DNS_RCODE_FORMERR || rcode == DNS_RCODE_NOTIMP) &&
+	       dns_read_u16(octets) == attempt->id && (octets[2] & 0xf8) == 0x80 &&
+	       memcmp(octets + 4, no_counts, sizeof(no_counts)) == 0;
+}
+
+static void query_ask_without_edns(struct forward_query *query, struct forward_attempt *attempt)
+{
+	const uint8_t server = attempt->server;
+	const bool is_tcp = attempt->is_tcp;
+	const enum forward_reason reason = attempt->reason;
+
+	query->refused_edns |= 1u << server;
+	forward_attempt_close(attempt);
+	forward_query_send(query, server, reason, is_tcp, false);
+}
+
 static void attempt_has_replied(struct forward_attempt *attempt)
 {
 	const uint64_t took_us = (uv_hrtime() - attempt->sent_ns) / 1000;
@@ -104,16 +127,13 @@ static void query_take_reply(struct forward_query *query, struct forward_attempt
 	const unsigned rank = reply_rank(message);
 	const uint8_t server = attempt->server;
 	const bool is_newest = attempt == query->attempts;
-	const bool is_tcp = attempt->is_tcp;
-	const enum forward_reason reason = attempt->reason;
 
 	if (rank == 0) {
 		forward_query_finish(query, message);
 		return;
 	}
 	if (is_edns_trouble(attempt, message)) {
-		forward_attempt_close(attempt);
-		forward_query_send(query, server, reason, is_tcp, false);
+		query_ask_without_edns(query, attempt);
 		return;
 	}
 	query_keep_best(query, octets, len, rank);
@@ -184,12 +204,16 @@ static void attempt_learn(const struct forward_attempt *attempt, const struct me
 	bool is_case_broken_now)
 {
 	struct upstream_server *server = forward_attempt_server(attempt);
-	const uint64_t until_ms = uv_now(attempt->forward->loop) + UPSTREAM_QUIRK_MS;
+	const uint64_t now_ms = uv_now(attempt->forward->loop);
 
 	if (is_case_broken_now)
-		server->breaks_case_until_ms = until_ms;
-	if (!attempt->has_edns && reply_rank(message) == 0 && server->no_edns_until_ms == 0)
-		server->no_edns_until_ms = until_ms;
+		server->breaks_case_until_ms = now_ms + UPSTREAM_QUIRK_MS;
+	if (attempt->has_edns || reply_rank(message) != 0)
+		return;
+	if ((attempt->query->refused_edns & 1u << attempt->server) != 0)
+		server->no_edns_until_ms = now_ms + UPSTREAM_QUIRK_MS;
+	else if (now_ms >= server->no_edns_until_ms && now_ms >= server->drops_edns_until_ms)
+		server->drops_edns_until_ms = now_ms + UPSTREAM_DROPS_EDNS_MS;
 }
 
 void forward_query_take(
@@ -199,6 +223,10 @@ void forward_query_take(
 	const bool is_case = is_case_broken(attempt, octets, len);
 	struct message message;
 
+	if (is_bare_edns_trouble(attempt, octets, len)) {
+		query_ask_without_edns(query, attempt);
+		return;
+	}
 	if (is_case && may_break_case(attempt))
 		memcpy(octets + DNS_HEADER_OCTETS, question.ptr, question.len);
 	switch (message_check((struct bytes){octets, len}, attempt->id, question, &message)) {

@@ -23,6 +23,8 @@ enum manner {
 	REFUSING,   /* REFUSED. */
 	FAILING,    /* SERVFAIL. */
 	OLD,        /* FORMERR without OPT to whatever has OPT. */
+	OLDER,      /* The same, and no question in it. */
+	OLDEST,     /* Nothing at all to whatever has OPT. */
 	LOWERING,   /* Writes the question in lower case. */
 	TRUNCATING, /* TC over UDP. */
 	LYING,      /* Everything wrong first, then right. */
@@ -206,6 +208,17 @@ static void server_answer(
 		reply[11] = 0;
 		server_send(server, to, reply, len - 11);
 		return;
+	case OLDER:
+		if (query[11] == 0)
+			break;
+		make_reply(query, 1, false, reply);
+		memset(reply + 4, 0, 8);
+		server_send(server, to, reply, 12);
+		return;
+	case OLDEST:
+		if (query[11] == 0)
+			break;
+		return;
 	case TRUNCATING:
 		len = make_reply(query, 0, false, reply);
 		reply[2] |= 2;
@@ -371,13 +384,15 @@ static void await_got(struct world *world, size_t count)
 
 struct client {
 	bool is_tcp;
+	bool dnssec_ok;
 	const char *from; /* NULL: 127.0.0.1 */
 };
 
 /* Asks as a listener would. */
 static void ask_as(struct world *world, uint16_t id, const char *name, struct client as)
 {
-	const struct asking_how how = {.has_edns = true, .udp_octets = 1232};
+	const struct asking_how how = {
+		.has_edns = true, .udp_octets = 1232, .dnssec_ok = as.dnssec_ok};
 	struct listener_client client = {.origin = &world->origin.origin, .is_tcp = as.is_tcp};
 	uint8_t octets[512];
 	static uint8_t reply[ANSWER_TCP_OCTETS_MAX];
@@ -689,6 +704,41 @@ static void test_server_without_edns_is_asked_without(void **state)
 	world_close(world);
 }
 
+/* The header alone is all that some send back. */
+static void test_error_without_a_question_leads_to_a_question_without_edns(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	(void)state;
+
+	world->servers[0].manner = OLDER;
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_udp, 3); /* It is known for an hour. */
+	assert_int_equal(world->servers[0].asked_with_edns, 1);
+	world_close(world);
+}
+
+/* Old routers and firewalls drop what has OPT. Who wants DNSSEC needs it. */
+static void test_silence_leads_to_a_question_without_edns(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	unsigned asked;
+	(void)state;
+
+	world->servers[0].manner = OLDEST;
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	asked = world->servers[0].asked_with_edns;
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_with_edns, asked); /* It is known. */
+	asked = world->servers[0].asked_udp - asked;
+	ask_as(world, 1, "c.example", (struct client){.dnssec_ok = true});
+	await_got(world, 3);
+	assert_string_equal(words_of(&world->got[2]), "SERVFAIL 0 ede 22");
+	/* None more without. */
+	assert_int_equal(world->servers[0].asked_udp - world->servers[0].asked_with_edns, asked);
+	world_close(world);
+}
+
 static void test_server_that_changes_case_is_found_out_over_tcp(void **state)
 {
 	struct world *world = world_open("upstream = %0 %1\ncache-size = 0", 0);
@@ -922,6 +972,8 @@ int main(void)
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),
+		cmocka_unit_test(test_error_without_a_question_leads_to_a_question_without_edns),
+		cmocka_unit_test(test_silence_leads_to_a_question_without_edns),
 		cmocka_unit_test(test_server_that_changes_case_is_found_out_over_tcp),
 		cmocka_unit_test(
 			test_server_that_changes_case_and_has_no_tcp_is_asked_in_lower_case),

@@ -405,9 +405,15 @@ static void attempt_is_late(struct forward_attempt *attempt)
 static void query_on_timer(uv_timer_t *timer)
 {
 	struct forward_query *query = timer->data;
-	struct forward_attempt *attempt = query->attempts;
 	const uint64_t now_ms = query_now_ms(query);
+	struct forward_attempt *attempt;
 
+	/* A process that was stopped, or had no processor for a while, hears of its timers first.
+	 */
+	forward_udp_look(query);
+	if (uv_is_closing((const uv_handle_t *)timer))
+		return;
+	attempt = query->attempts;
 	if (now_ms >= query->started_ms + FORWARD_DEADLINE_MS) {
 		query_give_best(query);
 		return;

@@ -139,7 +139,7 @@ struct forward {
 	struct forward_stats stats;
 	uv_poll_t udp_poll;                 /**< Of `udp_epoll`. */
 	int udp_epoll;                      /**< All sockets of attempts over UDP; -1: none. */
-	bool is_taking;                     /**< Events of `udp_epoll` are being worked off. */
+	bool is_taking;                     /**< Datagrams of upstreams are being worked off. */
 	struct forward_attempt *udp_closed; /**< To be freed behind them. */
 	struct forward_outbox outbox;       /**< Empty unless `is_taking`. */
 	uv_prepare_t udp_prepare;           /**< Sends what is unsent before the loop waits. */
@@ -209,6 +209,9 @@ int forward_udp_send(struct forward_attempt *attempt);
 /** Connects; sends when connected. The attempt is to be closed also if that fails.
  *  @return 0 or a negative libuv error. */
 int forward_tcp_send(struct forward_attempt *attempt);
+/** Takes what has come for a query already, before its time is judged. It may be closing
+ *  afterwards. */
+void forward_udp_look(struct forward_query *query);
 /** Sends what waits for the loop to wait. */
 void forward_udp_flush(struct forward *forward);
 /** Gives the attempt up: its descriptor is free at once, its memory later. */

@@ -657,6 +657,23 @@ static void test_nobody_answers_in_bounded_time(void **state)
 	world_close(world);
 }
 
+/* The process was stopped, or the host had no time for it. */
+static void test_reply_that_lies_there_is_no_timeout(void **state)
+{
+	struct world *world = world_open("upstream = %0", 0);
+	(void)state;
+
+	ask(world, 1, "a.example");
+	uv_run(&world->loop, UV_RUN_NOWAIT);
+	server_serve(&world->servers[0]);
+	poll(NULL, 0, 5000);
+	await_got(world, 1);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	assert_int_equal(forward_stats(world->forward)->timeouts, 0);
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	world_close(world);
+}
+
 static void test_closed_ports_are_told_soon(void **state)
 {
 	struct world *world = world_open("upstream = %0 %1", 0);
@@ -969,6 +986,7 @@ int main(void)
 		cmocka_unit_test(test_connection_without_a_word_leads_back_to_datagrams),
 		cmocka_unit_test(test_silent_server_costs_one_question_its_patience),
 		cmocka_unit_test(test_nobody_answers_in_bounded_time),
+		cmocka_unit_test(test_reply_that_lies_there_is_no_timeout),
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),

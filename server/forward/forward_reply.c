@@ -206,7 +206,8 @@ static void attempt_learn(const struct forward_attempt *attempt, const struct me
 	struct upstream_server *server = forward_attempt_server(attempt);
 	const uint64_t now_ms = uv_now(attempt->forward->loop);
 
-	if (is_case_broken_now)
+	/* In lower case, where it was not before. */
+	if (is_case_broken_now || (attempt->reason == FORWARD_CASE && !attempt->has_case))
 		server->breaks_case_until_ms = now_ms + UPSTREAM_QUIRK_MS;
 	if (attempt->has_edns || reply_rank(message) != 0)
 		return;

@@ -604,6 +604,7 @@ static void test_tcp_clients_are_served_over_tcp_where_there_is_some(void **stat
 static void test_connection_without_a_word_leads_back_to_datagrams(void **state)
 {
 	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	uint64_t connections;
 	(void)state;
 
 	world->servers[0].is_deaf_to_tcp = true;
@@ -612,9 +613,12 @@ static void test_connection_without_a_word_leads_back_to_datagrams(void **state)
 	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
 	world->servers[0].manner = LOWERING;
 	assert_string_equal(answer_to(world, "abcdefghijklmnopqrstuvwxyz.example"), "NOERROR 1");
+	connections = forward_stats(world->forward)->attempts_tcp;
+	assert_string_equal(answer_to(world, "zyxwvutsrqponmlkjihgfedcba.example"), "NOERROR 1");
+	assert_int_equal(forward_stats(world->forward)->attempts_tcp, connections);
 	world->servers[0].manner = TRUNCATING;
 	assert_string_equal(answer_to(world, "b.example"), "NOERROR 0");
-	assert_int_equal(world->got[2].octets[2] & 2, 2);
+	assert_int_equal(world->got[3].octets[2] & 2, 2);
 	world_close(world);
 }
 

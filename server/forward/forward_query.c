@@ -440,6 +440,12 @@ static void query_on_timer(uv_timer_t *timer)
 	forward_query_next(query);
 }
 
+static void query_set_list(struct forward_query *query, struct upstream_list *list)
+{
+	query->list = upstream_list_hold(list);
+	query->order_count = upstream_list_order(list, query->order);
+}
+
 struct forward_query *forward_query_new(
 	struct forward *forward, const struct cache_key *key, struct upstream_list *list)
 {
@@ -450,8 +456,7 @@ struct forward_query *forward_query_new(
 		return NULL;
 	query->forward = forward;
 	query->key = *key;
-	query->list = upstream_list_hold(list);
-	query->order_count = upstream_list_order(list, query->order);
+	query_set_list(query, list);
 	query->started_ms = uv_now(forward->loop);
 	uv_timer_init(forward->loop, &query->timer);
 	query->timer.data = query;
@@ -466,5 +471,30 @@ struct forward_query *forward_query_new(
 void forward_query_start(struct forward_query *query)
 {
 	assert(query->order_count > 0);
+	forward_query_next(query);
+}
+
+void forward_query_move(struct forward_query *query, struct upstream_list *list)
+{
+	struct upstream_list *old = query->list;
+
+	if (uv_is_closing((const uv_handle_t *)&query->timer) || !list || list->count == 0 ||
+		forward_groups_same(old, list))
+		return;
+	while (query->attempts)
+		forward_attempt_close(query->attempts);
+	query_set_list(query, list);
+	upstream_list_release(old);
+	query->position = 0;
+	query->round = 0;
+	query->answered = 0;
+	query->tcp_failed = 0;
+	query->refused_edns = 0;
+	query->has_network_error = false;
+	query->refused_in_turn = 0;
+	query->from_upstream = 0;
+	free(query->best);
+	query->best = NULL;
+	query->best_rank = 0;
 	forward_query_next(query);
 }

@@ -170,6 +170,10 @@ struct forward_query *forward_query_new(
 	struct forward *forward, const struct cache_key *key, struct upstream_list *list);
 void forward_query_start(struct forward_query *query);
 
+/** Begins anew with other servers, within the time that it has. Nothing if they are the same, or
+ *  there is none. @param list held by the query; may be NULL. */
+void forward_query_move(struct forward_query *query, struct upstream_list *list);
+
 /** Settles all clients with SERVFAIL, or, with `is_quiet`, without a reply, and frees itself. */
 void forward_query_fail(struct forward_query *query, uint32_t extended_error, bool is_quiet);
 

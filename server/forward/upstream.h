@@ -1,5 +1,5 @@
 /** @file Upstream servers and what is known of how they do. A list is made once and then only its
- *  servers' health changes; a query in flight keeps the list that it began with.
+ *  servers' health changes; a query in flight holds the list that it asks.
  *
  *  Pure: no sockets, no clock, no log. */
 #ifndef SERVER_FORWARD_UPSTREAM_H

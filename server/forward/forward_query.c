@@ -275,19 +275,41 @@ static void clients_reply(struct forward *forward, struct forward_client *client
 	}
 }
 
+/* Out of the cache, in which whatever settling a client brings in may be kept. @return what the
+ * reply lies in from then on; NULL if memory is short. */
+static void *reply_copy(struct message_reply *reply)
+{
+	const size_t offsets_octets = reply->ttl_count * sizeof(*reply->ttl_offsets);
+	uint16_t *offsets = malloc(offsets_octets + reply->octets.len);
+	uint8_t *octets = (uint8_t *)offsets + offsets_octets;
+
+	if (!offsets)
+		return NULL;
+	memcpy(offsets, reply->ttl_offsets, offsets_octets);
+	memcpy(octets, reply->octets.ptr, reply->octets.len);
+	reply->ttl_offsets = offsets;
+	reply->octets.ptr = octets;
+	return offsets;
+}
+
 /* False if there is no old answer. */
 static bool query_give_stale(struct forward_query *query)
 {
 	struct forward *forward = query->forward;
 	struct message_reply reply;
+	void *copy;
 
 	if (forward->cache_settings.stale_s == 0 ||
 		cache_find(forward->cache, &query->key, forward_now_s(), true, &reply) !=
 			CACHE_STALE)
 		return false;
+	copy = reply_copy(&reply);
+	if (!copy)
+		return false;
 	forward->stats.stale++;
 	query->is_stale_given = true;
 	clients_reply(forward, query_take_clients(query), &reply, MESSAGE_EDE_NONE);
+	free(copy);
 	return true;
 }
 

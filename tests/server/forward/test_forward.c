@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "server/forward/forward_query.h"
 #include "server/support/log.h"
 #include "tests/server/asking.h"
 
@@ -67,6 +68,7 @@ struct world {
 	struct origin origin;
 	struct got got[REPLIES_MAX];
 	size_t got_count;
+	void (*settled)(struct world *world); /* What a client brings in then; NULL: nothing. */
 };
 
 /* Servers ----------------------------------------------------------------------------------- */
@@ -301,6 +303,8 @@ static void on_settled(const struct listener_client *client, struct bytes reply)
 	got->id = reply.len > 0 ? dns_read_u16(reply.ptr) : 0;
 	if (reply.len > 0)
 		memcpy(got->octets, reply.ptr, reply.len);
+	if (world->settled)
+		world->settled(world);
 }
 
 /* @param text of the [forward] section: "%0" to "%2" are the servers. */
@@ -675,6 +679,47 @@ static void test_reply_that_lies_there_is_no_timeout(void **state)
 	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
 	assert_int_equal(forward_stats(world->forward)->timeouts, 0);
 	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	world_close(world);
+}
+
+/* A connection that got its reply reads on: its next questions may fail at once, and that is kept.
+ */
+static void fill_cache(struct world *world)
+{
+	const struct asking_how plain = {0};
+	struct cache_key key;
+	struct query query;
+	uint8_t octets[512];
+	char name[32];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "failed%u.example", i);
+		const struct bytes view = {octets, asking_query(name, DNS_TYPE_A, &plain, octets)};
+
+		assert_int_equal(query_parse(view, &query), QUERY_OK);
+		cache_key_of(world->forward->cache, &query, &key);
+		cache_store_failure(world->forward->cache, &key, MESSAGE_EDE_NONE, forward_now_s());
+	}
+}
+
+static void test_old_answer_is_whole_for_each_of_its_clients(void **state)
+{
+	struct world *world =
+		world_open("upstream = %0\ncache-size = 4\nmax-ttl = 1\nserve-stale = 3600", 0);
+	(void)state;
+
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	world->servers[0].manner = SILENT;
+	poll(NULL, 0, 2100);
+	world->settled = fill_cache;
+	for (uint16_t i = 1; i < 4; i++)
+		ask(world, i, "a.example");
+	await_got(world, 4);
+	for (size_t i = 1; i < 4; i++) {
+		assert_string_equal(words_of(&world->got[i]), "NOERROR 1 ede 3");
+		assert_memory_equal(
+			world->got[i].octets + world->got[i].len - 15 - 6, "\xc0\0\2\1", 4);
+	}
 	world_close(world);
 }
 
@@ -1054,6 +1099,7 @@ int main(void)
 		cmocka_unit_test(test_silent_server_costs_one_question_its_patience),
 		cmocka_unit_test(test_nobody_answers_in_bounded_time),
 		cmocka_unit_test(test_reply_that_lies_there_is_no_timeout),
+		cmocka_unit_test(test_old_answer_is_whole_for_each_of_its_clients),
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),

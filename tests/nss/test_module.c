@@ -688,6 +688,51 @@ static void test_odd_guest_names_are_found(void **state)
 			expected));
 }
 
+/* libvirt stores what a guest asked for also where dnsmasq gave it no name: then it may be a name
+ * of the Internet, or of the zone itself. */
+static void test_guest_is_found_by_its_first_label_alone(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *libvirt;
+		const char *leasedns;
+	} rows[] = {
+		{"www.example.org", ABSENT, ABSENT},
+		{"www.example.org.", ABSENT, ABSENT},
+		{"example.org", ABSENT, ABSENT},
+		{"www", "found 192.168.122.30", "found 192.168.122.30"},
+		{"www.libvirt", "found 192.168.122.30", "found 192.168.122.30"},
+		{"libvirt", ABSENT, NODATA},
+		{"libvirt.example", ABSENT, ABSENT},
+		{"libvirt.libvirt", ABSENT, ABSENT},
+	};
+
+	(void)state;
+	scratch_publish(world_path("leases"), "virbr0.status",
+		"[{\"ip-address\":\"192.168.122.30\",\"mac-address\":\"52:54:00:00:00:30\","
+		"\"hostname\":\"www.example.org\",\"expiry-time\":0},"
+		"{\"ip-address\":\"192.168.122.31\",\"mac-address\":\"52:54:00:00:00:31\","
+		"\"hostname\":\"LibVirt.\",\"expiry-time\":0},"
+		"{\"ip-address\":\"192.168.122.32\",\"mac-address\":\"52:54:00:00:00:32\","
+		"\"hostname\":\"libvirt.example\",\"expiry-time\":0}]");
+	world_index();
+	for (int with_index = 1; with_index >= 0; with_index--) {
+		const struct world_module *libvirt = &world_modules[WORLD_LIBVIRT];
+		const struct world_module *leasedns = &world_modules[WORLD_LEASEDNS];
+
+		for (size_t i = 0; i < COUNT(rows); i++) {
+			assert_string_equal(world_ask(libvirt, rows[i].name, 0), rows[i].libvirt);
+			assert_string_equal(world_ask(leasedns, rows[i].name, 0), rows[i].leasedns);
+		}
+		assert_string_equal(world_ask_address(libvirt, "192.168.122.30"), "found www");
+		assert_string_equal(
+			world_ask_address(leasedns, "192.168.122.30"), "found www.libvirt");
+		assert_string_equal(world_ask_address(libvirt, "192.168.122.31"), ABSENT);
+		assert_string_equal(world_ask_address(leasedns, "192.168.122.32"), ABSENT);
+		world_drop_index();
+	}
+}
+
 /* --- Time to live ------------------------------------------------------------------------------
  */
 
@@ -831,6 +876,7 @@ int main(void)
 		cmocka_unit_test_setup(test_name_of_any_bytes_and_length_is_absent, setup),
 		cmocka_unit_test_setup(test_absent_name_needs_no_buffer, setup),
 		cmocka_unit_test_setup(test_odd_guest_names_are_found, setup),
+		cmocka_unit_test_setup(test_guest_is_found_by_its_first_label_alone, setup),
 		cmocka_unit_test_setup(test_ttl_ends_with_the_lease, setup),
 		cmocka_unit_test_setup(test_ttl_is_never_negative, setup),
 		cmocka_unit_test_setup(test_ttl_and_canonical_name_need_not_be_wanted, setup),

@@ -1,6 +1,7 @@
 #include "nss/lookup.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -198,10 +199,15 @@ static __attribute__((noinline)) enum nss_outcome inquiry_from_files(struct inqu
 static enum nss_outcome inquiry_run(struct inquiry *inquiry)
 {
 	enum nss_outcome outcome;
+	int cancel_state;
 
-	if (inquiry_from_index(inquiry, INDEX_TRUST_ALL, &outcome))
-		return outcome;
-	return inquiry_from_files(inquiry);
+	/* A thread that is cancelled in open() or read() would leave our descriptors and memory
+	 * behind. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	if (!inquiry_from_index(inquiry, INDEX_TRUST_ALL, &outcome))
+		outcome = inquiry_from_files(inquiry);
+	pthread_setcancelstate(cancel_state, &cancel_state);
+	return outcome;
 }
 
 enum nss_outcome lookup_by_name(const struct nss_module *module, const char *name, uint8_t family,

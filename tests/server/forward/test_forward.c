@@ -12,6 +12,8 @@
 #include "server/forward/forward_query.h"
 #include "server/support/log.h"
 #include "tests/server/asking.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 8000
 #define SERVERS     3
@@ -357,7 +359,7 @@ static void turn(struct world *world)
 		ready[count++] = (struct pollfd){world->servers[i].tcp, POLLIN, 0};
 		ready[count++] = (struct pollfd){world->servers[i].connection, POLLIN, 0};
 	}
-	poll(ready, count, 5);
+	poll(ready, count, STEADY_CLOCK_WAIT_MS);
 	uv_run(&world->loop, UV_RUN_NOWAIT);
 	for (size_t i = 0; i < SERVERS; i++)
 		server_serve(&world->servers[i]);
@@ -1123,5 +1125,5 @@ int main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_start(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -7,6 +7,8 @@
 #include "server/net/sockets.h"
 #include "server/support/log.h"
 #include "tests/server/asking.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 20000
 #define TEXT_SIZE   1024
@@ -228,5 +230,5 @@ int main(void)
 	};
 
 	log_start(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

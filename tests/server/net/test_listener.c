@@ -15,6 +15,8 @@
 
 #include "server/net/listener_tcp.h"
 #include "server/net/listener_udp.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 5000
 #define KEPT_MAX    300
@@ -584,5 +586,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

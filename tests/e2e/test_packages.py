@@ -233,6 +233,23 @@ class Fedora(Case):
         self.check_modules(root / "usr/lib64")
 
 
+class Script(Case):
+    def test_one_kind_alone(self):
+        """As asked for, and no failure for the other."""
+        tree = self.scratch() / "tree"
+        shutil.copytree(ROOT / "contrib", tree / "contrib")
+        stand_ins = tree / "bin"
+        stand_ins.mkdir()
+        for name, text in (("cmake", "exit 0"), ("dpkg-parsechangelog", "echo 1"),
+                           ("cpack", 'mkdir -p "$4" && touch "$4/x.deb" "$4/x.rpm"')):
+            (stand_ins / name).write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+            (stand_ins / name).chmod(0o755)
+        for kind in ("deb", "rpm"):
+            said = run(tree / "contrib/package.sh", kind, env={
+                **os.environ, "PATH": f"{stand_ins}:{os.environ['PATH']}"})
+            self.assertEqual(said, f"{tree}/build/package/x.{kind}\n")
+
+
 class Reproducible(Case):
     def test_another_place_and_time_give_the_same_bytes(self):
         place = self.scratch()

@@ -142,6 +142,9 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"the short name means the guest here: that host is reached by its whole name only"},
 	[CHECK_TRACE_UNKNOWN] = {"trace-unknown", "trace", ERROR,
 		"what no lease file has, nobody can answer"},
+	[CHECK_TRACE_REFUSED] = {"trace-refused", "trace", ERROR,
+		"a guest chooses its hostname, and could pose as another host: that name is not "
+		"published, others of the guest are"},
 	[CHECK_TRACE_ENDED] = {"trace-ended", "trace", ERROR,
 		"a name ends with its lease, and comes back when the guest asks for its address "
 		"again"},

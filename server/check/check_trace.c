@@ -10,8 +10,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "parser/hostname.h"
 #include "parser/index_file.h"
 #include "server/names/lookup.h"
+#include "server/names/refusal.h"
 #include "server/names/row.h"
 #include "server/support/log.h"
 #include "server/support/text.h"
@@ -90,12 +92,66 @@ static void trace_take_rows(const struct lookup *lookup, struct check_addresses 
 	}
 }
 
+/* A living lease of a guest that calls itself so: as no lookup finds it, the name was refused. */
+static const struct record *trace_find_refused(const struct trace *trace)
+{
+	const struct check *check = trace->check;
+	size_t count = 0;
+	const struct store_directory *directories =
+		check->store ? store_directories(check->store, &count) : NULL;
+	struct bytes wanted = bytes_of_text(trace->raw);
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < directories[i].file_count; k++) {
+			const struct store_file *file = directories[i].files[k];
+
+			for (size_t n = 0; n < file->record_count; n++) {
+				const struct record *record = &file->records[n];
+
+				if (record->kind == RECORD_LEASE && record->name.len > 0 &&
+					index_is_alive(
+						0, record->expires_unix_s, check->now_unix_s) &&
+					(bytes_equal_fold(record->name, wanted) ||
+						bytes_equal_fold(hostname_first_label(record->name),
+							wanted)))
+					return record;
+			}
+		}
+	}
+	return NULL;
+}
+
+static void trace_tell_refused(struct trace *trace, const struct record *lease)
+{
+	struct check *check = trace->check;
+	char address[ADDRESS_TEXT_SIZE];
+	char name[LOG_ESCAPED_SIZE];
+	struct lookup lookup;
+
+	address_format(&lease->address, address);
+	if (!trace_stop(trace, CHECK_TRACE_REFUSED, "%s calls itself '%s': %s", address,
+		    log_escape(lease->name, name), refusal_reason(lease->name)))
+		return;
+	check_mend(&check->report,
+		"in the guest: hostnamectl set-hostname NAME, and take a new lease");
+	if (lookup_address(&check->names.index, &lease->address, check->now_unix_s, &lookup) !=
+		PARSER_OK)
+		return;
+	if (lookup.answers.count > 0)
+		check_mend(&check->report, "until then it answers to '%s'",
+			log_escape(lookup.answers.rows[0].name, name));
+	lookup_done(&lookup);
+}
+
 static void trace_tell_absent(struct trace *trace, const struct lookup *lookup)
 {
 	struct check *check = trace->check;
+	const struct record *refused = trace_find_refused(trace);
 	char when[ROW_WHEN_SIZE];
 
-	if (lookup->ended_unix_s) {
+	if (refused && lookup->match == INDEX_ABSENT) {
+		trace_tell_refused(trace, refused);
+	} else if (lookup->ended_unix_s) {
 		row_when(lookup->ended_unix_s, check->now_unix_s, when);
 		if (trace_stop(trace, CHECK_TRACE_ENDED, "the last lease of '%s' ended %s",
 			    trace->name, when))

@@ -897,6 +897,32 @@ class TraceTest(CheckCase):
         result = self.sick("trace-ended", "web", severity="error", code=1)
         self.assertIn("2 h ago", result.findings["trace-ended"]["what"])
 
+    def test_name_that_no_guest_may_have(self):
+        for name, reason in ((sandbox.HOSTNAME, "it is the name of this host"),
+                             (sandbox.HOSTNAME.upper() + ".example", "it is the name of this host"),
+                             ("wpad", "programs trust a host of that name")):
+            with self.subTest(name=name):
+                publish("virbr0.status", [WEB, lease("192.168.122.15", "52:54:00:00:00:15", name)])
+                publish("virbr0.macs", [{"domain": "third", "macs": ["52:54:00:00:00:15"]}])
+                self.serve()
+                result = self.sick("trace-refused", name.split(".")[0], severity="error", code=1)
+                self.assertIn(f"192.168.122.15 calls itself '{name}': {reason}",
+                              result.findings["trace-refused"]["what"])
+                self.assertNotIn("trace-unknown", result.findings)
+                self.assertRegex(self.daemon.log(), rf"calls itself '{name}', which no guest may be "
+                                 rf"called: {reason}; the address stays")
+                self.assertEqual(result.mend("trace-refused")[1:],
+                                 ["until then it answers to 'third'"])
+                self.daemon.stop()
+
+    def test_guest_of_libvirts_that_is_called_like_this_host(self):
+        publish("virbr0.macs", [{"domain": sandbox.HOSTNAME, "macs": ["52:54:00:00:00:10"]}])
+        nss.HOSTS.write_text(f"127.0.0.1 localhost\n127.0.1.1 {sandbox.HOSTNAME}.example "
+                             f"{sandbox.HOSTNAME}\n", encoding="ascii")
+        self.serve()
+        result = self.sick("name-in-hosts", sandbox.HOSTNAME, severity="warning", code=0)
+        self.assertIn(f"virsh domrename '{sandbox.HOSTNAME}'", result.mend("name-in-hosts")[0])
+
     def test_guest_that_is_off(self):
         self.serve()
         self.sick("trace-no-address", "idle", severity="error", code=1)

@@ -17,6 +17,24 @@ static bool daemon_holds(const char *holder)
 	return strstr(holder, "'leasedns'") || strstr(holder, "'systemd'");
 }
 
+/* The address that nobody else is likely to have. */
+static const struct conf_endpoint daemon_spare = {
+	.family = 4, .octets = {127, 0, 0, 57}, .port = 53};
+
+static void daemon_mend_taken(struct check *check, const char *how)
+{
+	struct check_report *report = &check->report;
+
+	check_mend(report, "%s; then systemctl restart leasedns", how);
+	if (check->is_activated) {
+		check_mend(report, "or choose another address:");
+		check_mend_socket(check, &daemon_spare);
+		return;
+	}
+	check_mend(report, "or choose another address: [server] listen = 127.0.0.57 in '%s'",
+		check->conf->path);
+}
+
 static void daemon_tell_silent(struct check *check, const char *where, const char *holder)
 {
 	struct check_report *report = &check->report;
@@ -33,10 +51,7 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 	if (!daemon_holds(holder)) {
 		if (check_find(report, CHECK_PORT_TAKEN, "%s is taken by %s, which does not answer",
 			    where, holder))
-			check_mend(report,
-				"stop it, or choose another address: [server] listen "
-				"in '%s'",
-				check->conf->path);
+			daemon_mend_taken(check, "stop it");
 		return;
 	}
 	if (check_find(report, CHECK_DAEMON_SILENT, "%s at %s does not answer", holder, where)) {
@@ -63,28 +78,29 @@ static void daemon_tell_other(struct check *check, const struct check_question *
 	if (!check_find(report, CHECK_PORT_TAKEN, "%s is taken by %s, which does not know '%s': %s",
 		    where, holder[0] ? holder : "another program", check_zone(check), word))
 		return;
-	check_mend(report,
-		"stop it, keep it off that address (dnsmasq: bind-interfaces and "
-		"except-interface=lo), or choose another: [server] listen in '%s'",
-		check->conf->path);
-	check_mend(report, "systemctl restart leasedns");
+	daemon_mend_taken(check,
+		"stop it, or keep it off that address (dnsmasq: bind-interfaces and "
+		"except-interface=lo)");
 }
 
 static void daemon_look(struct check *check, size_t position)
 {
-	const struct conf_endpoint *listen = &check->conf->conf.listen[position];
+	const struct check_listen *listen = &check->listen[position];
 	const struct check_question *question = &check->asked.daemon[position];
 	char holder[PORT_HOLDER_TEXT_SIZE];
 	char where[CONF_ENDPOINT_TEXT_SIZE];
 
-	conf_endpoint_format(listen, where);
+	conf_endpoint_format(&listen->endpoint, where);
+	/* Without UDP there: that was said. */
+	if (check->listen_is_told && !listen->has_udp)
+		return;
 	if (question->has_replied && check_dns_is_ours(question, check_zone(check))) {
 		check->daemon_answers = true;
 		check_fact(
 			&check->report, "daemon", "%s answers for '%s'", where, check_zone(check));
 		return;
 	}
-	port_holder_format(listen, false, holder);
+	port_holder_format(&listen->endpoint, false, holder);
 	if (question->has_replied)
 		daemon_tell_other(check, question, where, holder);
 	else
@@ -159,22 +175,34 @@ static void daemon_compare(struct check *check)
 	check_mend(&check->report, "systemctl restart leasedns");
 }
 
+/* resolv.conf knows addresses only. */
+static void daemon_tell_port(struct check *check)
+{
+	static const struct conf_endpoint usual = {
+		.family = 4, .octets = {127, 0, 0, 56}, .port = 53};
+
+	if (!check_find(&check->report, CHECK_DAEMON_PORT,
+		    "the daemon is not on port 53, but on %u", check->listen[0].endpoint.port))
+		return;
+	if (check->is_activated)
+		check_mend_socket(check, &usual);
+	else
+		check_mend(&check->report, "write [server] listen = 127.0.0.56 in '%s'",
+			check->conf->path);
+}
+
 void check_daemon(struct check *check)
 {
-	const struct conf *conf = &check->conf->conf;
 	bool has_port_53 = false;
 
 	if (!check->asked.all)
 		return;
-	for (size_t i = 0; i < conf->listen_count; i++) {
+	for (size_t i = 0; i < check->listen_count; i++) {
 		daemon_look(check, i);
-		has_port_53 = has_port_53 || conf->listen[i].port == 53;
+		has_port_53 = has_port_53 || check->listen[i].endpoint.port == 53;
 	}
-	if (!has_port_53 &&
-		check_find(&check->report, CHECK_DAEMON_PORT,
-			"the daemon is not on port 53, but on %u", conf->listen[0].port))
-		check_mend(&check->report, "write [server] listen = 127.0.0.56 in '%s'",
-			check->conf->path);
+	if (!has_port_53)
+		daemon_tell_port(check);
 	if (check->asked.compared_count > 0 &&
 		check_dns_is_ours(&check->asked.daemon[0], check_zone(check)))
 		daemon_compare(check);

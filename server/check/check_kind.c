@@ -55,6 +55,14 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"it again"},
 	[CHECK_DAEMON_INDEX_DIFFERS] = {"daemon-index-differs", "daemon", WARNING,
 		"DNS and NSS answer from different states"},
+	[CHECK_DAEMON_LISTEN_IGNORED] = {"daemon-listen-ignored", "daemon", WARNING,
+		"who asks there gets no answer: the sockets that the daemon was started with count "
+		"until it is started anew, and those of leasedns.socket always"},
+	[CHECK_DAEMON_ONE_TRANSPORT] = {"daemon-one-transport", "daemon", WARNING,
+		"nearly all questions come by UDP, and those with long answers again by TCP"},
+	[CHECK_DAEMON_ELSEWHERE] = {"daemon-elsewhere", "daemon", NOTE,
+		"leasedns.socket says where it listens, [server] listen does not; but the address "
+		"of 'leasedns', the zone's own name server, is what stands there"},
 	[CHECK_DAEMON_PORT] = {"daemon-port", "daemon", NOTE,
 		"resolv.conf cannot name a port: only resolvers that can may ask the daemon there"},
 	[CHECK_PORT_TAKEN] = {"port-taken", "daemon", CLOSED,

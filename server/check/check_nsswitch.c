@@ -72,7 +72,7 @@ static void nsswitch_ask_other(struct check *check, size_t i, struct nsswitch_an
 
 	snprintf(name, sizeof(name), "%s.%s", CONF_INDEX_SERVER_NAME, check_zone(check));
 	check_probe_module(
-		service->name, name, check->conf->conf.listen[0].family, &check->modules[i]);
+		service->name, name, check->listen[0].endpoint.family, &check->modules[i]);
 	answers->whole[i] = check->modules[i].status;
 	answers->alone[i] = check->modules[i].is_loaded ? CHECK_NSS_NOTFOUND : CHECK_NSS_UNAVAIL;
 }

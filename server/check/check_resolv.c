@@ -67,7 +67,22 @@ static bool resolv_is_resolved(const struct conf_endpoint *server)
 /* "nameserver 127.0.0.56" and "[Resolve]\nDNS=": where others are to ask us. */
 static void resolv_our_address(const struct check *check, char out_text[CONF_ENDPOINT_TEXT_SIZE])
 {
-	conf_endpoint_format(&check->conf->conf.listen[0], out_text);
+	struct conf_endpoint us = check_our_address(check);
+
+	conf_endpoint_format(&us, out_text);
+}
+
+/* dnsmasq has its own way to write a port. */
+static void resolv_dnsmasq_address(
+	const struct check *check, char out_text[CONF_ENDPOINT_TEXT_SIZE + sizeof("#65535")])
+{
+	struct conf_endpoint us = check_our_address(check);
+	unsigned port = us.port;
+
+	us.port = 53;
+	conf_endpoint_format(&us, out_text);
+	if (port != 53)
+		sprintf(out_text + strlen(out_text), "#%u", port);
 }
 
 static void resolv_mend_resolved(struct check *check)
@@ -86,13 +101,17 @@ static void resolv_mend_resolved(struct check *check)
 
 static void resolv_mend_others(struct check *check)
 {
+	char dnsmasq[CONF_ENDPOINT_TEXT_SIZE + sizeof("#65535")];
 	char us[CONF_ENDPOINT_TEXT_SIZE];
 
 	resolv_our_address(check, us);
+	resolv_dnsmasq_address(check, dnsmasq);
 	check_mend(&check->report,
 		"let that server ask %s for '%s' (dnsmasq: server=/%s/%s; more in "
 		"contrib/resolvers)",
-		us, check_zone(check), check_zone(check), us);
+		us, check_zone(check), check_zone(check), dnsmasq);
+	if (check_our_address(check).port != 53)
+		return;
 	check_mend(&check->report,
 		"or let leasedns answer all: [forward] upstream = ADDRESSES in '%s', then "
 		"'nameserver %s' in %s",
@@ -150,17 +169,36 @@ static void resolv_tell_rebind(struct check *check, size_t i)
 	check_mend(&check->report, "unbound: private-domain: \"%s\"", check_zone(check));
 }
 
+/* Who wrote it took [server] listen for where we are. */
+static bool resolv_was_to_be_us(const struct check *check, const struct conf_endpoint *server)
+{
+	const struct conf *conf = &check->conf->conf;
+
+	for (size_t i = 0; i < conf->listen_count; i++) {
+		if (conf_endpoint_equal(&conf->listen[i], server))
+			return true;
+	}
+	return false;
+}
+
 static void resolv_tell_silent(struct check *check, size_t i)
 {
 	char server[CONF_ENDPOINT_TEXT_SIZE];
+	char us[CONF_ENDPOINT_TEXT_SIZE];
 
 	/* If it is us, the daemon is what is wrong, and that was said. */
 	if (check_is_us(check, &check->resolver.servers[i]))
 		return;
-	if (check_find(&check->report, CHECK_RESOLVER_SILENT, "name server %s does not answer",
+	if (!check_find(&check->report, CHECK_RESOLVER_SILENT, "name server %s does not answer",
 		    resolv_text(check, i, server)))
-		check_mend(&check->report, "remove or replace it in %s",
-			check->host->resolv_conf_path);
+		return;
+	if (check->listen_is_told && resolv_was_to_be_us(check, &check->resolver.servers[i])) {
+		resolv_our_address(check, us);
+		check_mend(&check->report, "leasedns answers at %s: write 'nameserver %s' in %s",
+			us, us, check->host->resolv_conf_path);
+		return;
+	}
+	check_mend(&check->report, "remove or replace it in %s", check->host->resolv_conf_path);
 }
 
 static void resolv_tell_mixed(struct check *check)

@@ -277,9 +277,14 @@ static void trace_resolver(struct trace *trace)
 	struct check_addresses found;
 	char word[CHECK_DNS_WORD_SIZE];
 
+	size_t first = 0;
+
 	if (check->resolver.count == 0)
 		return;
-	trace_ask(trace, &check->resolver.servers[0], &found, word);
+	/* Programs go on to the next one if the first is silent. */
+	while (first + 1 < check->resolver.count && !check->asked.resolver[first].has_replied)
+		first++;
+	trace_ask(trace, &check->resolver.servers[first], &found, word);
 	trace_step(trace, "resolver", trace->whole, &found, word);
 	/* Where NSS modules are the way, that is as it may be. */
 	if (!trace_agrees(trace, &found) && check->dns_leads_here &&

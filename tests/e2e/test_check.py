@@ -12,6 +12,7 @@ import pathlib
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -923,6 +924,14 @@ class TraceTest(CheckCase):
         result = self.sick("name-in-hosts", sandbox.HOSTNAME, severity="warning", code=0)
         self.assertIn(f"virsh domrename '{sandbox.HOSTNAME}'", result.mend("name-in-hosts")[0])
 
+    def test_first_name_server_is_silent(self):
+        """Programs go on to the next, and so does the one who follows a name."""
+        nss.use("files", "dns")
+        resolv(f"nameserver {NOBODY_THERE}\nnameserver {US}\nsearch libvirt\n")
+        self.serve()
+        result = self.sick("resolver-silent", "web", severity="warning", code=0)
+        self.assertEqual(set(result.findings) & {"trace-stops-resolver", "trace-stops-nss"}, set())
+
     def test_guest_that_is_off(self):
         self.serve()
         self.sick("trace-no-address", "idle", severity="error", code=1)
@@ -974,7 +983,125 @@ class TraceTest(CheckCase):
         self.assertTrue(done.stdout.endswith("\nweb resolves: 0 errors, 0 warnings, 0 notes.\n"))
 
 
+class ActivatedTest(CheckCase):
+    """A service manager hands sockets over: these count, [server] listen does not."""
+
+    ELSEWHERE = "127.0.0.57"
+
+    def activate(self, *sockets, port=53):
+        """Starts the daemon with such sockets: pairs of an address and a type."""
+        bound = []
+        for address, kind in sockets:
+            one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+            self.addCleanup(one.close)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kind == socket.SOCK_STREAM)
+            one.bind((address, port))
+            if kind == socket.SOCK_STREAM:
+                one.listen()
+            bound.append(one)
+
+        def arrange():
+            for position, one in enumerate(bound):
+                os.dup2(one.fileno(), 100 + position)
+            for position in range(len(bound)):
+                os.dup2(100 + position, 3 + position)
+
+        with open(pathlib.Path(sandbox.STATE) / "activated.log", "ab") as log:
+            daemon = subprocess.Popen(
+                ["sh", "-c", f'exec env LISTEN_PID=$$ LISTEN_FDS={len(bound)} "$@"', "sh",
+                 leasedns.program(), "serve"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=False,
+                preexec_fn=arrange)
+        for one in bound:
+            one.close()
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        wait_until(lambda: run(leasedns.program(), "stats", check=False).returncode == 0, 20,
+                   "it runs")
+        wait_until(lambda: "from the index" in leasedns.lookup("leasedns").stdout, 20,
+                   "the index is believed")
+        return daemon
+
+    BOTH = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+
+    def at(self, *addresses):
+        return [(address, kind) for address in addresses for kind in self.BOTH]
+
+    def test_daemon_is_asked_where_it_is(self):
+        self.activate(*self.at(self.ELSEWHERE))
+        resolv(f"nameserver {self.ELSEWHERE}\nsearch libvirt\n")
+        result = self.sick("daemon-elsewhere", "web", severity="note", code=0)
+        self.assertEqual(set(result.findings), {"daemon-elsewhere"})
+        self.assertIn(f"at {self.ELSEWHERE}, not at {US}",
+                      result.findings["daemon-elsewhere"]["what"])
+        self.assertIn(f"[server] listen = {self.ELSEWHERE} in", result.mend("daemon-elsewhere")[0])
+        self.assertIn(f"{self.ELSEWHERE} is leasedns", json.dumps(result.all["facts"]))
+        self.assertTrue(all(step["right"] for step in result.all["trace"]))
+
+    def test_resolver_that_goes_by_the_configuration(self):
+        nss.use("files", "dns")
+        self.activate(*self.at(self.ELSEWHERE))
+        result = self.sick("resolver-silent", severity="error", code=1)
+        self.assertIn(f"'nameserver {self.ELSEWHERE}'", "".join(result.mend("resolver-silent")))
+        resolv(f"nameserver {self.ELSEWHERE}\nsearch libvirt\n")
+        self.healed("resolver-silent")
+
+    def test_listen_that_was_written_and_is_nothing(self):
+        conf(f"[server]\nlisten = 192.0.2.1\n[forward]\nupstream = {OUTSIDE}\n")
+        self.activate(*self.at(US))
+        result = self.sick("daemon-listen-ignored", severity="warning", code=0)
+        self.assertEqual(set(result.findings), {"daemon-listen-ignored"})
+        for line in ("systemctl edit leasedns.socket", "ListenDatagram=192.0.2.1:53",
+                     "ListenStream=192.0.2.1:53"):
+            self.assertIn(line, "\n".join(result.mend("daemon-listen-ignored")))
+
+    def test_more_than_the_configuration_says_is_fine(self):
+        self.activate(*self.at(US, self.ELSEWHERE, "::1"))
+        self.assertEqual(check().all["findings"], [])
+
+    def test_all_addresses(self):
+        self.activate(*self.at("0.0.0.0"), port=5353)
+        resolv(f"nameserver {OUTSIDE}\n")
+        result = self.sick("daemon-elsewhere", severity="note", code=0)
+        mend = "".join(result.mend("resolver-not-us"))
+        self.assertIn("server=/libvirt/127.0.0.1#5353", mend)
+        self.assertNotIn("nameserver", mend)
+        self.assertIn("systemctl edit leasedns.socket", "".join(result.mend("daemon-port")))
+
+    def test_all_addresses_of_both_families(self):
+        self.activate(*self.at("::"), port=5354)
+        conf(f"[server]\nlisten = {US}:5354\n[forward]\nupstream = none\n")
+        self.assertNotIn("daemon-listen-ignored", check().findings)
+
+    def test_one_of_udp_and_tcp(self):
+        for kind, missing in ((socket.SOCK_DGRAM, "ListenStream"),
+                              (socket.SOCK_STREAM, "ListenDatagram")):
+            with self.subTest(missing=missing):
+                daemon = self.activate((US, kind))
+                result = self.sick("daemon-one-transport", severity="warning", code=0)
+                self.assertIn(f"    {missing}={US}:53", result.mend("daemon-one-transport"))
+                self.assertNotIn("daemon-not-running", result.findings)
+                self.assertNotIn("daemon-silent", result.findings)
+                daemon.terminate()
+                daemon.wait()
+        self.activate(*self.at(US))
+        self.healed("daemon-one-transport")
+
+
 class ListenTest(CheckCase):
+    def test_listen_that_a_reload_did_not_change(self):
+        daemon = self.serve()
+        conf(f"[server]\nlisten = 127.0.0.58\n[forward]\nupstream = {OUTSIDE}\n")
+        daemon.process.send(signal.SIGHUP)
+        result = self.sick("daemon-listen-ignored", severity="warning", code=0)
+        self.assertIn(f"names 127.0.0.58, but the daemon answers at {US}",
+                      result.findings["daemon-listen-ignored"]["what"])
+        self.assertIn("systemctl restart leasedns", result.mend("daemon-listen-ignored")[0])
+        daemon.stop()
+        resolv("nameserver 127.0.0.58\nsearch libvirt\n")
+        self.serve(server="127.0.0.58")
+        self.healed("daemon-listen-ignored")
+
     def test_all_addresses(self):
         conf("[server]\nlisten = 0.0.0.0:5353\n[forward]\nupstream = none\n")
         self.serve(server="127.0.0.1", port=5353)

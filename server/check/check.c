@@ -29,6 +29,7 @@ const struct check_host check_host_default = {
 static void (*const check_steps[])(struct check *check) = {
 	check_leases,
 	check_index,
+	check_files,
 	check_listen,
 	check_ask,
 	check_daemon,

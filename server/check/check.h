@@ -188,6 +188,7 @@ void check_clones(struct check *check);
 void check_names(struct check *check);
 void check_names_add_event(struct check *check, const struct index_event *event);
 void check_index(struct check *check);
+void check_files(struct check *check);
 void check_listen(struct check *check);
 void check_ask(struct check *check);
 void check_daemon(struct check *check);

@@ -54,6 +54,15 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 			daemon_mend_taken(check, "stop it");
 		return;
 	}
+	/* It just told where it answers. */
+	if (check->listen_is_told) {
+		if (!check_find(report, CHECK_DAEMON_SILENT, "%s runs, but no answer comes from %s",
+			    holder, where))
+			return;
+		check_mend(report, "nft list ruleset: does a firewall drop port 53 of %s?", where);
+		check_mend(report, "ip link set lo up, if 'ip link show lo' does not say UP");
+		return;
+	}
 	if (check_find(report, CHECK_DAEMON_SILENT, "%s at %s does not answer", holder, where)) {
 		check_mend(report, "systemctl status leasedns; journalctl -u leasedns");
 		check_mend(report, "systemctl restart leasedns");

@@ -46,10 +46,13 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"index and read all lease files instead"},
 	[CHECK_CONF_ELSEWHERE] = {"conf-elsewhere", "index", WARNING,
 		"NSS modules read the default configuration only: DNS and NSS may disagree"},
+	[CHECK_FILE_PRIVATE] = {"file-private", "files", WARNING,
+		"programs read it as whoever they run as: they then know nothing of it, while root "
+		"sees all as it should be"},
 	[CHECK_DAEMON_NOT_RUNNING] = {"daemon-not-running", "daemon", CLOSED,
 		"DNS has no answers, and nobody keeps the index up to date"},
 	[CHECK_DAEMON_SILENT] = {"daemon-silent", "daemon", CLOSED,
-		"DNS has no answers while the daemon hangs, or a firewall drops them"},
+		"DNS has no answers while the daemon hangs, or something drops them on their way"},
 	[CHECK_DAEMON_OTHER_ZONE] = {"daemon-other-zone", "daemon", CLOSED,
 		"the daemon runs with another configuration than this one, or was not told to read "
 		"it again"},
@@ -149,7 +152,9 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 	[CHECK_NAME_IN_SEARCH_DOMAIN] = {"name-in-search-domain", "names", WARNING,
 		"the short name means the guest here: that host is reached by its whole name only"},
 	[CHECK_TRACE_UNKNOWN] = {"trace-unknown", "trace", ERROR,
-		"what no lease file has, nobody can answer"},
+		"what no lease file has, nobody can answer: as of a guest with a static address, "
+		"on "
+		"a bridge to the outside, or of a session (qemu:///session)"},
 	[CHECK_TRACE_REFUSED] = {"trace-refused", "trace", ERROR,
 		"a guest chooses its hostname, and could pose as another host: that name is not "
 		"published, others of the guest are"},

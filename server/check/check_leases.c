@@ -195,11 +195,11 @@ static void leases_look_as_daemon(struct check *check, const char *directory)
 	if (access.system_error == 0 || access.system_error == ENOENT)
 		return;
 	if (!check_find(&check->report, CHECK_LEASES_UNREADABLE_FOR_DAEMON,
-		    "'%s' cannot be read by user '%s', whom the daemon becomes: %s", access.path,
-		    check->host->daemon_user, strerror(access.system_error)))
+		    "'%s' cannot be %s by user '%s', whom the daemon becomes: %s", access.path,
+		    access.is_above ? "passed" : "read", check->host->daemon_user,
+		    strerror(access.system_error)))
 		return;
-	check_mend(&check->report, "chmod o+rX '%s'", access.path);
-	check_mend(&check->report, "each directory above it needs x for others as well");
+	check_mend(&check->report, "chmod %s '%s'", access.is_above ? "o+x" : "o+rX", access.path);
 	check_mend(&check->report, "systemctl restart leasedns");
 }
 

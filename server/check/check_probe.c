@@ -213,6 +213,25 @@ static void probe_refuse(struct check_access *access, const char *path)
 	snprintf(access->path, sizeof(access->path), "%s", path);
 }
 
+/* Of a path that cannot be reached, what is in the way: the first directory that the user may not
+ * pass, or else the path itself. */
+static void probe_refuse_way(struct check_access *access, const char *path)
+{
+	int error = errno;
+	char above[sizeof(access->path)];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(above, sizeof(above), "%.*s", (int)(slash - path), path);
+		if (eaccess(above, X_OK) < 0 && errno == EACCES) {
+			access->is_above = true;
+			path = above;
+			break;
+		}
+	}
+	errno = error;
+	probe_refuse(access, path);
+}
+
 /* The groups first: afterwards they cannot be had any more. */
 static bool probe_become(const struct probe_access_task *task)
 {
@@ -235,7 +254,7 @@ static void probe_access_work(const void *given, void *out_result)
 		_exit(1);
 	directory = opendir(task->directory);
 	if (!directory) {
-		probe_refuse(access, task->directory);
+		probe_refuse_way(access, task->directory);
 		return;
 	}
 	while (access->system_error == 0 && (entry = readdir(directory))) {

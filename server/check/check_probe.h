@@ -59,7 +59,8 @@ void check_probe_name(const char *name, struct check_lookup *out_lookup);
 /** What keeps a user from the lease files of a directory. */
 struct check_access {
 	int system_error;        /**< 0: nothing. */
-	char path[PATH_MAX / 2]; /**< What it may not read. */
+	char path[PATH_MAX / 2]; /**< What it may not read… */
+	bool is_above;           /**< …or, a directory on the way there, not pass. */
 };
 
 /** Looks at the directory, and the files in it that are ours to read, as `user`. Only root can.

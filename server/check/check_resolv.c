@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf_endpoint.h"
 
@@ -99,6 +100,40 @@ static void resolv_mend_resolved(struct check *check)
 			check_zone(check), us);
 }
 
+/* leasedns as the only server. */
+static void resolv_mend_alone(struct check *check, const char * or)
+{
+	char us[CONF_ENDPOINT_TEXT_SIZE];
+
+	resolv_our_address(check, us);
+	check_mend(&check->report,
+		"%slet leasedns answer all: [forward] upstream = ADDRESSES in '%s', then "
+		"'nameserver %s' in %s",
+		or, check->conf->path, us, check->host->resolv_conf_path);
+}
+
+/* There is none to tell of us. */
+static void resolv_tell_none(struct check *check)
+{
+	char target[512];
+	ssize_t len = readlink(check->host->resolv_conf_path, target, sizeof(target) - 1);
+	bool is_dangling = len > 0 && access(check->host->resolv_conf_path, F_OK) < 0;
+
+	target[len > 0 ? len : 0] = '\0';
+	if (!check_find(&check->report, CHECK_RESOLVER_NONE, "%s names no server%s%s",
+		    check->host->resolv_conf_path,
+		    is_dangling ? ": it is a link, and there is no " : "",
+		    is_dangling ? target : ""))
+		return;
+	if (is_dangling && strstr(target, "/systemd/resolve/"))
+		check_mend(&check->report, "systemctl enable --now systemd-resolved, or");
+	if (check_our_address(check).port == 53)
+		resolv_mend_alone(check, "");
+	else
+		check_mend(&check->report, "write 'nameserver ADDRESS' into %s",
+			check->host->resolv_conf_path);
+}
+
 static void resolv_mend_others(struct check *check)
 {
 	char dnsmasq[CONF_ENDPOINT_TEXT_SIZE + sizeof("#65535")];
@@ -110,12 +145,8 @@ static void resolv_mend_others(struct check *check)
 		"let that server ask %s for '%s' (dnsmasq: server=/%s/%s; more in "
 		"contrib/resolvers)",
 		us, check_zone(check), check_zone(check), dnsmasq);
-	if (check_our_address(check).port != 53)
-		return;
-	check_mend(&check->report,
-		"or let leasedns answer all: [forward] upstream = ADDRESSES in '%s', then "
-		"'nameserver %s' in %s",
-		check->conf->path, us, check->host->resolv_conf_path);
+	if (check_our_address(check).port == 53)
+		resolv_mend_alone(check, "or ");
 }
 
 static void resolv_tell_elsewhere(struct check *check, size_t i)
@@ -198,6 +229,9 @@ static void resolv_tell_silent(struct check *check, size_t i)
 			us, us, check->host->resolv_conf_path);
 		return;
 	}
+	if (resolv_is_resolved(&check->resolver.servers[i]))
+		check_mend(&check->report, "systemctl enable --now systemd-resolved (and no "
+					   "DNSStubListener=no in its configuration), or");
 	check_mend(&check->report, "remove or replace it in %s", check->host->resolv_conf_path);
 }
 
@@ -296,10 +330,8 @@ void check_resolv(struct check *check)
 	free(text);
 	if (!check->asked.all)
 		return;
-	if (check->resolver.count == 0 &&
-		check_find(&check->report, CHECK_RESOLVER_NONE, "%s names no server",
-			check->host->resolv_conf_path))
-		resolv_mend_others(check);
+	if (check->resolver.count == 0)
+		resolv_tell_none(check);
 	resolv_look_at_servers(check);
 	resolv_look_beyond(check);
 	resolv_look_at_search(check);

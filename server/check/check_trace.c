@@ -156,6 +156,11 @@ static void trace_tell_absent(struct trace *trace, const struct lookup *lookup)
 		if (trace_stop(trace, CHECK_TRACE_ENDED, "the last lease of '%s' ended %s",
 			    trace->name, when))
 			check_mend(&check->report, "start the guest, or let it take a new lease");
+	} else if (lookup->match == INDEX_NODATA && !lookup->is_guest) {
+		if (trace_stop(trace, CHECK_TRACE_UNKNOWN,
+			    "'%s' is no guest, but a network or a domain: names are below it",
+			    trace->name))
+			check_mend(&check->report, "leasedns list --all shows what is known");
 	} else if (lookup->match == INDEX_NODATA) {
 		if (trace_stop(trace, CHECK_TRACE_NO_ADDRESS, "'%s' is known, but has no address",
 			    trace->name))
@@ -264,11 +269,17 @@ static void trace_daemon(struct trace *trace)
 
 	trace_ask(trace, &check->asked.daemon[0].server, &found, word);
 	trace_step(trace, "daemon", trace->whole, &found, word);
-	if (!trace_agrees(trace, &found) &&
-		trace_stop(trace, CHECK_TRACE_STOPS_DAEMON, "the daemon does not have '%s': %s",
-			trace->whole, word))
-		check_mend(&check->report, "systemctl restart leasedns; see what is said of the "
-					   "daemon");
+	if (trace_agrees(trace, &found))
+		return;
+	if (!check->daemon_answers) {
+		if (trace_stop(trace, CHECK_TRACE_STOPS_DAEMON,
+			    "the daemon does not answer, so not for '%s' either: %s", trace->whole,
+			    word))
+			check_mend(&check->report, "see what is said of the daemon");
+	} else if (trace_stop(trace, CHECK_TRACE_STOPS_DAEMON, "the daemon does not have '%s': %s",
+			   trace->whole, word)) {
+		check_mend(&check->report, "systemctl restart leasedns");
+	}
 }
 
 static void trace_resolver(struct trace *trace)

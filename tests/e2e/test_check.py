@@ -354,6 +354,18 @@ class LeasesTest(CheckCase):
         self.serve()
         self.healed("leases-unreadable-for-daemon")
 
+    def test_directory_above_that_the_daemon_may_not_pass(self):
+        above = LEASES.parent
+        self.addCleanup(os.chmod, above, 0o755)
+        os.chmod(above, 0o700)
+        result = self.sick("leases-unreadable-for-daemon", severity="warning", code=0)
+        self.assertIn(f"'{above}' cannot be passed",
+                      result.findings["leases-unreadable-for-daemon"]["what"])
+        run("sh", "-c", result.mend("leases-unreadable-for-daemon")[0])
+        self.assertEqual(above.stat().st_mode & 0o777, 0o701)
+        self.serve()
+        self.healed("leases-unreadable-for-daemon")
+
     def test_one_file_that_the_daemon_may_not_read(self):
         os.chmod(LEASES / "virbr0.status", 0o600)
         result = self.sick("leases-unreadable-for-daemon", severity="warning", code=0)
@@ -413,6 +425,12 @@ class IndexTest(CheckCase):
         self.assertIn("leasedns index", result.mend("index-stale")[0])
         run(leasedns.program(), "index")
         self.healed("index-stale")
+
+    def test_built_by_root_beside_the_daemon(self):
+        self.serve()
+        self.assertEqual(INDEX.stat().st_uid, UID)
+        run(leasedns.program(), "index")
+        self.healed("index-untrusted")
 
     def test_others_may_write_to_it(self):
         self.serve()
@@ -496,6 +514,26 @@ class DaemonTest(CheckCase):
             os.kill(daemon.process.pid, signal.SIGCONT)
         self.healed("daemon-silent")
 
+    def test_lives_and_is_not_reached(self):
+        """The control socket needs no network."""
+        self.serve()
+        for breaks, heals in (
+                (("nft", "add table inet t; add chain inet t i { type filter hook input priority 0; };"
+                         f" add rule inet t i ip daddr {US} udp dport 53 drop"),
+                 ("nft", "delete table inet t")),
+                (("ip", "link", "set", "lo", "down"), ("ip", "link", "set", "lo", "up"))):
+            with self.subTest(heals):
+                run(*breaks)
+                try:
+                    result = self.sick("daemon-silent", "web", severity="warning", code=0)
+                finally:
+                    run(*heals)
+                self.assertRegex(result.findings["daemon-silent"]["what"],
+                                 rf"'leasedns' \(process \d+\) runs, but no answer comes from {US}")
+                self.assertNotIn("restart", "".join(result.mend("daemon-silent")))
+                self.assertIn("does not answer", result.findings["trace-stops-daemon"]["what"])
+        self.healed("daemon-silent")
+
     def test_was_not_told_of_the_configuration(self):
         daemon = self.serve()
         conf(f"[zone]\nname = guests\n[forward]\nupstream = {OUTSIDE}\n")
@@ -563,6 +601,21 @@ class ResolverTest(CheckCase):
         self.sick("resolver-none", severity="error", code=1)
         RESOLV.unlink()
         self.sick("resolver-none", severity="error", code=1)
+
+    def test_link_to_a_file_of_systemd_resolved_that_does_not_run(self):
+        RESOLV.unlink()
+        RESOLV.symlink_to("/run/systemd/resolve/stub-resolv.conf")
+        self.addCleanup(RESOLV.unlink)
+        result = self.sick("resolver-none", severity="error", code=1)
+        self.assertIn("there is no /run/systemd/resolve/stub-resolv.conf",
+                      result.findings["resolver-none"]["what"])
+        self.assertIn("enable --now systemd-resolved", result.mend("resolver-none")[0])
+        self.assertNotIn("that server", "".join(result.mend("resolver-none")))
+
+    def test_systemd_resolved_does_not_run(self):
+        resolv("nameserver 127.0.0.53\n")
+        result = self.sick("resolver-silent", severity="error", code=1)
+        self.assertIn("enable --now systemd-resolved", result.mend("resolver-silent")[0])
 
     def test_some_know_us_and_some_do_not(self):
         self.use_front("--local=/libvirt/")
@@ -683,6 +736,21 @@ class ResolvedTest(CheckCase):
         nss.use("files", "resolve [!UNAVAIL=return]", "dns")
         result = self.healed("nsswitch-hides-us")
         self.assertEqual(set(result.findings), {"nsswitch-lacks-us", "search-lacks-zone"})
+
+
+class PrivateTest(CheckCase):
+    def test_files_that_root_alone_may_read(self):
+        self.serve()
+        for path in (nss.NSSWITCH, RESOLV, nss.HOSTS, CONF):
+            with self.subTest(path=path):
+                os.chmod(path, 0o640)
+                try:
+                    result = self.sick("file-private", severity="warning", code=0)
+                    self.assertIn(f"'{path}'", result.findings["file-private"]["what"])
+                    run("sh", "-c", result.mend("file-private")[0])
+                    self.healed("file-private")
+                finally:
+                    os.chmod(path, 0o644)
 
 
 class NscdTest(CheckCase):
@@ -891,6 +959,13 @@ class TraceTest(CheckCase):
         result = self.sick("trace-unknown", "nobody", severity="error", code=1)
         self.assertEqual(self.steps(result)["lease files", "nobody"]["answer"], "no such name")
         self.assertIn("does not resolve", result.all["verdict"])
+
+    def test_what_is_no_guest(self):
+        self.serve()
+        for name in ("virbr0", "libvirt"):
+            what = self.sick("trace-unknown", name, severity="error",
+                             code=1).findings["trace-unknown"]["what"]
+            self.assertIn("a network or a domain", what)
 
     def test_lease_that_ended(self):
         publish("virbr0.status", [DB, WEB | {"expiry-time": int(time.time()) - 7300}])
@@ -1176,7 +1251,10 @@ class ArgumentsTest(CheckCase):
         done = run(*argv("--help"))
         self.assertTrue(done.stdout.startswith("Usage: leasedns check [OPTION]... [NAME]\n"))
         self.assertLessEqual(max(map(len, done.stdout.splitlines())), 84)
-        for arguments, message in ((["--nope"], "unknown option '--nope'"),
+        for arguments, message in ((["192.168.122.10"], "'leasedns lookup 192.168.122.10' says"),
+                                   (["::1"], "is an address, not a name"),
+                                   ([""], "the name is empty"), (["."], "the name is empty"),
+                                   (["--nope"], "unknown option '--nope'"),
                                    (["a", "b"], "unexpected argument 'b'"),
                                    (["--watch"], "unknown option '--watch'")):
             done = run(*argv(*arguments), check=False)

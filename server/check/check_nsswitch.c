@@ -120,6 +120,13 @@ static void nsswitch_mend_line(struct check *check)
 	free(text);
 }
 
+/* No archive has our packages. */
+static void nsswitch_mend_install(struct check *check, const char *more)
+{
+	check_mend(&check->report,
+		"apt install ./libnss-leasedns_*.deb (contrib/package.sh builds it%s)", more);
+}
+
 /* Where the search for a name of service `i` ends before it gets there; `i` if it gets there. */
 static size_t nsswitch_ends_before(
 	const struct check *check, size_t i, const enum check_nss_status *statuses)
@@ -196,8 +203,7 @@ static bool nsswitch_tell_module(struct check *check, size_t i)
 		if (check_find(&check->report, CHECK_MODULE_MISSING,
 			    "nsswitch.conf asks '%s', but libnss_%s.so.2 cannot be loaded: %s",
 			    name, name, module->error))
-			check_mend(&check->report, "apt install libnss-leasedns (or: cmake "
-						   "--install, with the prefix /usr)");
+			nsswitch_mend_install(check, "");
 		return false;
 	}
 	if (module->is_ours) {
@@ -206,8 +212,7 @@ static bool nsswitch_tell_module(struct check *check, size_t i)
 	}
 	if (check_find(&check->report, CHECK_MODULE_NOT_OURS, "'%s' is libvirt's own module: %s",
 		    name, module->path))
-		check_mend(&check->report, "apt install libnss-leasedns (it takes the place of "
-					   "libnss-libvirt)");
+		nsswitch_mend_install(check, "; it takes the place of libnss-libvirt");
 	return true;
 }
 
@@ -328,6 +333,7 @@ static void nsswitch_tell_line(struct check *check, bool has_ours)
 		CHECK_NSSWITCH_HIDES_US, CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
 	const char *origin = check->line.number == 0 ? " (glibc's default)" : "";
 	char *line = check_nss_format(&check->line);
+	struct check_module module;
 	bool is_fine = has_ours;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -339,7 +345,9 @@ static void nsswitch_tell_line(struct check *check, bool has_ours)
 	} else if (!has_ours &&
 		   check_find(&check->report, CHECK_NSSWITCH_LACKS_US,
 			   "no module of ours is asked for hosts: '%s'%s", line, origin)) {
-		check_mend(&check->report, "apt install libnss-leasedns, or");
+		check_probe_module("leasedns", NULL, ADDRESS_IPV4, &module);
+		if (!module.is_loaded)
+			nsswitch_mend_install(check, "; it sees to the line, too");
 		nsswitch_mend_line(check);
 	}
 	free(line);

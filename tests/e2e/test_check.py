@@ -263,6 +263,12 @@ class NsswitchTest(CheckCase):
         self.healed("nsswitch-lacks-us")
         self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
 
+    def test_line_alone_is_no_mend_without_the_module(self):
+        nss.use("files", "dns")
+        installs = [["libnss-leasedns_" in line for line in check(modules=modules).mend(
+            "nsswitch-lacks-us")] for modules in (True, False)]
+        self.assertEqual(installs, [[False, False], [True, False, False]])
+
     def test_no_line_at_all_is_glibcs_default(self):
         nss.NSSWITCH.write_text("passwd: files\n", encoding="ascii")
         result = self.sick("nsswitch-lacks-us", severity="error", code=1)

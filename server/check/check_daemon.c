@@ -1,5 +1,6 @@
 #include "server/check/check.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -64,6 +65,9 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 		return;
 	}
 	if (check_find(report, CHECK_DAEMON_SILENT, "%s at %s does not answer", holder, where)) {
+		if (check->is_activated && !getpwnam(check->host->daemon_user))
+			check_mend(report, "systemd-sysusers: there is no user '%s'",
+				check->host->daemon_user);
 		check_mend(report, "systemctl status leasedns; journalctl -u leasedns");
 		check_mend(report, "systemctl restart leasedns");
 	}
@@ -155,6 +159,43 @@ static const struct check_question *daemon_find_difference(const struct check *c
 	return NULL;
 }
 
+/* A directory of leases that leasedns.service keeps from the daemon, or NULL. */
+static const char *daemon_find_hidden(const struct check *check)
+{
+	static const char *const seen[] = {"/usr/", "/etc/", "/run/", "/var/lib/"};
+	const struct conf *conf = &check->conf->conf;
+
+	for (size_t i = 0; check->is_activated && i < conf->lease_directory_count; i++) {
+		const char *directory = conf->lease_directories[i];
+		bool is_seen = false;
+
+		for (size_t k = 0; k < sizeof(seen) / sizeof(seen[0]); k++)
+			is_seen = is_seen || strncmp(directory, seen[k], strlen(seen[k])) == 0;
+		if (!is_seen)
+			return directory;
+	}
+	return NULL;
+}
+
+/* True if that was said. */
+static bool daemon_tell_hidden(struct check *check)
+{
+	const char *hidden = daemon_find_hidden(check);
+
+	if (!hidden)
+		return false;
+	if (check_find(&check->report, CHECK_LEASES_HIDDEN_FROM_DAEMON,
+		    "leasedns.service sees /usr, /etc, /run and /var/lib only, and the leases are "
+		    "in '%s'",
+		    hidden)) {
+		check_mend(&check->report, "systemctl edit leasedns, and write");
+		check_mend(&check->report, "    [Service]");
+		check_mend(&check->report, "    BindReadOnlyPaths=%s", hidden);
+		check_mend(&check->report, "systemctl restart leasedns");
+	}
+	return true;
+}
+
 static void daemon_compare(struct check *check)
 {
 	const struct timespec pause = {.tv_nsec = DAEMON_SETTLE_MS * 1000000L};
@@ -173,6 +214,8 @@ static void daemon_compare(struct check *check)
 	nanosleep(&pause, NULL);
 	check_dns_ask(&again, 1);
 	if (daemon_agrees(check, &again))
+		return;
+	if (daemon_tell_hidden(check))
 		return;
 	daemon_expect(check, &again, &expected);
 	check_addresses_format(&again.addresses, said);

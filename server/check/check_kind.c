@@ -14,6 +14,9 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"names that cannot be read cannot be answered"},
 	[CHECK_LEASES_UNREADABLE_FOR_DAEMON] = {"leases-unreadable-for-daemon", "leases", CLOSED,
 		"the daemon gives up root, and then does not see the leases: DNS knows no names"},
+	[CHECK_LEASES_HIDDEN_FROM_DAEMON] = {"leases-hidden-from-daemon", "leases", CLOSED,
+		"the service is locked into an empty root, where that directory is not: DNS knows "
+		"no names"},
 	[CHECK_LEASES_FOREIGN] = {"leases-foreign", "leases", WARNING,
 		"a directory that libvirt does not write to will never have names"},
 	[CHECK_LEASES_EMPTY] = {"leases-empty", "leases", NOTE,

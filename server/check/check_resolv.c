@@ -189,7 +189,8 @@ static void resolv_tell_rebind(struct check *check, size_t i)
 	char word[CHECK_DNS_WORD_SIZE];
 
 	if (!passed || !passed->has_replied || passed->addresses.count > 0 ||
-		check_report_has(&check->report, CHECK_DAEMON_INDEX_DIFFERS))
+		check_report_has(&check->report, CHECK_DAEMON_INDEX_DIFFERS) ||
+		check_report_has(&check->report, CHECK_LEASES_HIDDEN_FROM_DAEMON))
 		return;
 	if (!check_find(&check->report, CHECK_RESOLVER_REBIND,
 		    "name server %s knows '%s', but gives no address of %s: %s",

@@ -1154,6 +1154,19 @@ class ActivatedTest(CheckCase):
         conf(f"[server]\nlisten = {US}:5354\n[forward]\nupstream = none\n")
         self.assertNotIn("daemon-listen-ignored", check().findings)
 
+    def test_leases_that_the_service_hides(self):
+        """Its unit gives the daemon a root without them: here another configuration does."""
+        self.activate(*self.at(US))
+        run("mount", "-t", "tmpfs", "tmpfs", "/srv")
+        self.addCleanup(run, "umount", "/srv")
+        other = pathlib.Path("/srv/leases")
+        other.mkdir()
+        publish("virbr0.status", [WEB | {"ip-address": "192.168.122.77"}], other)
+        conf(f"[leases]\nlibvirt = {other}\n[forward]\nupstream = {OUTSIDE}\n")
+        result = self.sick("leases-hidden-from-daemon", severity="warning", code=0)
+        self.assertNotIn("daemon-index-differs", result.findings)
+        self.assertIn(f"    BindReadOnlyPaths={other}", result.mend("leases-hidden-from-daemon"))
+
     def test_one_of_udp_and_tcp(self):
         for kind, missing in ((socket.SOCK_DGRAM, "ListenStream"),
                               (socket.SOCK_STREAM, "ListenDatagram")):

@@ -16,6 +16,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = pathlib.Path(os.environ["LEASEDNS_DIST"])
 MODULES = ("leasedns", "libvirt", "libvirt_guest")
+SUMMARIES = ["names for virtual machines on the host that runs them",
+             "NSS modules for the names of virtual machines"]
 #: What both kinds have; directories of libraries and documentation differ.
 UNITS = ["usr/lib/systemd/system/leasedns.service",
          "usr/lib/systemd/system/leasedns-resolved.service",
@@ -114,6 +116,10 @@ class Debian(Case):
         for field in ("Provides", "Conflicts", "Replaces"):
             self.assertEqual(fields[field], "libnss-libvirt")
         self.assertRegex(fields["Depends"], r"^libc6 \([^)]*\)$")
+
+    def test_each_says_what_it_is(self):
+        self.assertEqual([self.fields(package)["Description"] for package in (
+            self.PROGRAM, self.LIBRARY)], SUMMARIES)
 
     def test_control_files(self):
         for package, conffiles, scripts in (
@@ -217,6 +223,10 @@ class Fedora(Case):
             listed = self.query(package, "--qf", "[%{FILENAMES} %{FILEMODES:perms}\n]").splitlines()
             self.assertEqual([line for line in listed if " d" in line and not re.match(
                 r"/usr/share/(doc|licenses)/leasedns", line)], [])
+
+    def test_each_says_what_it_is(self):
+        self.assertEqual([self.query(package, "--qf", "%{SUMMARY}") for package in (
+            self.PROGRAM, self.LIBRARY)], SUMMARIES)
 
     def test_scriptlets_are_those_of_systemd(self):
         said = self.query(self.PROGRAM, "--scripts")

@@ -89,15 +89,24 @@ static void resolv_dnsmasq_address(
 static void resolv_mend_resolved(struct check *check)
 {
 	char us[CONF_ENDPOINT_TEXT_SIZE];
+	bool is_zone = strcmp(check_zone(check), "libvirt") == 0;
+	bool is_address;
 
 	resolv_our_address(check, us);
+	is_address = strcmp(us, "127.0.0.56") == 0;
 	check_mend(&check->report, "systemctl enable --now leasedns-resolved (from "
 				   "contrib/resolvers)");
-	if (strcmp(check_zone(check), "libvirt") != 0 || strcmp(us, "127.0.0.56") != 0)
+	if (is_zone && is_address)
+		return;
+	check_mend(&check->report, "before that, systemctl edit leasedns-resolved, and write");
+	check_mend(&check->report, "    [Service]");
+	/* Of the reverse zones, the unit's own may be as right as it was. */
+	if (!is_zone)
 		check_mend(&check->report,
-			"before that, systemctl edit it: [Service] Environment=\"DOMAINS=~%s\" "
-			"\"SERVER=%s\"",
-			check_zone(check), us);
+			"    Environment=\"DOMAINS=~%s ~122.168.192.in-addr.arpa\"",
+			check_zone(check));
+	if (!is_address)
+		check_mend(&check->report, "    Environment=\"SERVER=%s\"", us);
 }
 
 /* leasedns as the only server. */

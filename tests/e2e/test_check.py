@@ -725,6 +725,24 @@ class ResolvedTest(CheckCase):
         result = self.healed("resolved-no-route")
         self.assertIn("127.0.0.53 asks leasedns", json.dumps(result.all["facts"]))
 
+    def test_unit_needs_to_know_another_zone_and_address(self):
+        nss.use("files", "dns")
+        self.daemon.stop()
+        conf("[server]\nlisten = 127.0.0.57\n[forward]\nupstream = none\n")
+        self.serve(server="127.0.0.57")
+        server, zone = "    Environment=\"SERVER=127.0.0.57\"", "    Environment=\"DOMAINS=~guests "
+        mend = self.sick("resolved-no-route", code=1).mend("resolved-no-route")
+        self.assertEqual(mend[-1], server)
+        # The reverse zone that the unit knows stays.
+        self.assertNotIn("DOMAINS", "".join(mend))
+        self.daemon.stop()
+        conf("[server]\nlisten = 127.0.0.57\n[zone]\nname = guests\n[forward]\nupstream = none\n")
+        self.serve(server="127.0.0.57", zone="guests")
+        mend = self.sick("resolved-no-route", code=1).mend("resolved-no-route")
+        self.assertEqual(mend[-1], server)
+        self.assertTrue(mend[-2].startswith(zone), mend)
+        self.assertIn("in-addr.arpa", mend[-2])
+
     def test_its_module_hides_ours(self):
         nss.use("files", "resolve [!UNAVAIL=return]", "leasedns", "dns")
         self.assertEqual(nss.addresses("web"), [])

@@ -1,6 +1,5 @@
 #include "server/check/check.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +38,7 @@ static void daemon_mend_taken(struct check *check, const char *how)
 static void daemon_tell_silent(struct check *check, const char *where, const char *holder)
 {
 	struct check_report *report = &check->report;
+	uid_t uid;
 
 	if (!holder[0]) {
 		if (!check_find(report, CHECK_DAEMON_NOT_RUNNING, "nobody answers at %s", where))
@@ -65,7 +65,8 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 		return;
 	}
 	if (check_find(report, CHECK_DAEMON_SILENT, "%s at %s does not answer", holder, where)) {
-		if (check->is_activated && !getpwnam(check->host->daemon_user))
+		if (check->is_activated &&
+			check_probe_user(check->host->daemon_user, &uid) == CHECK_USER_ABSENT)
 			check_mend(report, "systemd-sysusers: there is no user '%s'",
 				check->host->daemon_user);
 		check_mend(report, "systemctl status leasedns; journalctl -u leasedns");

@@ -75,8 +75,13 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"the daemon cannot serve an address and port that another program has"},
 	[CHECK_NSSWITCH_UNREADABLE] = {"nsswitch-unreadable", "nsswitch", WARNING,
 		"programs may ask for hosts in another way than is assumed here"},
-	[CHECK_NSSWITCH_SYNTAX] = {"nsswitch-syntax", "nsswitch", WARNING,
-		"glibc throws the whole file away, and asks 'files' and 'dns' only"},
+	[CHECK_NSSWITCH_SYNTAX] = {"nsswitch-syntax", "nsswitch", ERROR,
+		"glibc throws the whole file away and finds nothing any more: no host, no user"},
+	[CHECK_NSSWITCH_UNENDED] = {"nsswitch-unended", "nsswitch", WARNING,
+		"a line above it counts, or glibc's default: 'files' and 'dns' only"},
+	[CHECK_NSSWITCH_ODD_NAME] = {"nsswitch-odd-name", "nsswitch", WARNING,
+		"each word is taken for one, also behind a '#', and passed over if there is none: "
+		"what was meant is not asked"},
 	[CHECK_NSSWITCH_LACKS_US] = {"nsswitch-lacks-us", "nsswitch", UNUSED,
 		"programs that ask glibc for hosts (ssh, ping, ...) are not led to guests without "
 		"DNS"},

@@ -321,16 +321,41 @@ static void nsswitch_read(struct check *check)
 		check_mend(&check->report, "chmod 644 '%s'", path);
 	if (check_nss_parse(text ? text : "", len, &check->line) == CHECK_NSS_BAD &&
 		check_find(&check->report, CHECK_NSSWITCH_SYNTAX,
-			"%s, line %u: glibc does not understand it", path, check->line.number))
-		nsswitch_mend_line(check);
+			"%s, line %u: glibc does not understand it", path, check->line.bad)) {
+		if (check->line.bad == check->line.number)
+			nsswitch_mend_line(check);
+		else
+			check_mend(&check->report, "write actions there as in [NOTFOUND=return]");
+	}
+	if (check->line.unended &&
+		check_find(&check->report, CHECK_NSSWITCH_UNENDED,
+			"%s, line %u: no newline ends it, so glibc does not read it", path,
+			check->line.unended))
+		check_mend(&check->report, "echo >>%s", path);
 	free(text);
+}
+
+/* Words that no module can be called. */
+static void nsswitch_tell_odd(struct check *check)
+{
+	size_t i = 0;
+
+	while (i < check->line.count && !check_nss_is_odd(check->line.services[i].name))
+		i++;
+	if (i < check->line.count &&
+		check_find(&check->report, CHECK_NSSWITCH_ODD_NAME,
+			"%s, line %u: glibc takes '%s' for the name of a module",
+			check->host->nsswitch_path, check->line.number,
+			check->line.services[i].name))
+		nsswitch_mend_line(check);
 }
 
 /* The line as it is: fine, or without us. */
 static void nsswitch_tell_line(struct check *check, bool has_ours)
 {
 	static const enum check_id bad[] = {CHECK_NSSWITCH_UNREADABLE, CHECK_NSSWITCH_SYNTAX,
-		CHECK_NSSWITCH_HIDES_US, CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
+		CHECK_NSSWITCH_UNENDED, CHECK_NSSWITCH_ODD_NAME, CHECK_NSSWITCH_HIDES_US,
+		CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
 	const char *origin = check->line.number == 0 ? " (glibc's default)" : "";
 	char *line = check_nss_format(&check->line);
 	struct check_module module;
@@ -358,10 +383,12 @@ void check_nsswitch(struct check *check)
 	struct nsswitch_answers answers;
 
 	nsswitch_read(check);
+	nsswitch_tell_odd(check);
 	nsswitch_ask(check, &answers);
 	nsswitch_tell_line(check, nsswitch_tell_ours(check, &answers));
-	check->names_resolve = check_nss_walk(&check->line, answers.whole).is_found ||
-			       check_nss_walk(&check->line, answers.alone).is_found;
+	check->names_resolve =
+		!check->line.bad && (check_nss_walk(&check->line, answers.whole).is_found ||
+					    check_nss_walk(&check->line, answers.alone).is_found);
 	if (check->names_resolve && !check_nss_walk(&check->line, answers.alone).is_found &&
 		check_find(&check->report, CHECK_SEARCH_LACKS_ZONE,
 			"'%s' is no search domain in %s", check_zone(check),

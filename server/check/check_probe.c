@@ -199,10 +199,37 @@ void check_probe_name(const char *name, struct check_lookup *out_lookup)
 	*out_lookup = lookup;
 }
 
+/* Users ------------------------------------------------------------------------------------- */
+
+struct probe_user {
+	bool is_found;
+	uid_t uid;
+};
+
+static void probe_user_work(const void *name, void *out_result)
+{
+	struct probe_user *found = out_result;
+	const struct passwd *user = getpwnam(name);
+
+	found->is_found = user != NULL;
+	found->uid = user ? user->pw_uid : 0;
+}
+
+enum check_user check_probe_user(const char *name, uid_t *out_uid)
+{
+	struct probe_user found = {0};
+
+	if (!check_child_run(probe_user_work, name, PROBE_ACCESS_MS, &found, sizeof(found)))
+		return CHECK_USER_UNKNOWN;
+	if (!found.is_found)
+		return CHECK_USER_ABSENT;
+	*out_uid = found.uid;
+	return CHECK_USER_FOUND;
+}
+
 /* Access ------------------------------------------------------------------------------------ */
 
 struct probe_access_task {
-	const struct passwd *user;
 	uid_t uid;
 	const char *directory;
 };
@@ -233,14 +260,15 @@ static void probe_refuse_way(struct check_access *access, const char *path)
 }
 
 /* The groups first: afterwards they cannot be had any more. */
-static bool probe_become(const struct probe_access_task *task)
+static bool probe_become(uid_t uid)
 {
-	if (task->user && initgroups(task->user->pw_name, task->user->pw_gid) < 0)
+	const struct passwd *user = getpwuid(uid);
+
+	if (user && initgroups(user->pw_name, user->pw_gid) < 0)
 		return false;
-	if (!task->user && setgroups(0, NULL) < 0)
+	if (!user && setgroups(0, NULL) < 0)
 		return false;
-	return setgid(task->user ? task->user->pw_gid : (gid_t)task->uid) == 0 &&
-	       setuid(task->uid) == 0;
+	return setgid(user ? user->pw_gid : (gid_t)uid) == 0 && setuid(uid) == 0;
 }
 
 static void probe_access_work(const void *given, void *out_result)
@@ -250,7 +278,7 @@ static void probe_access_work(const void *given, void *out_result)
 	struct dirent *entry;
 	DIR *directory;
 
-	if (!probe_become(task))
+	if (!probe_become(task->uid))
 		_exit(1);
 	directory = opendir(task->directory);
 	if (!directory) {
@@ -271,7 +299,7 @@ static void probe_access_work(const void *given, void *out_result)
 
 bool check_probe_access(uid_t uid, const char *directory, struct check_access *out_access)
 {
-	struct probe_access_task task = {getpwuid(uid), uid, directory};
+	struct probe_access_task task = {uid, directory};
 
 	return geteuid() == 0 && check_child_run(probe_access_work, &task, PROBE_ACCESS_MS,
 					 out_access, sizeof(*out_access));

@@ -56,6 +56,16 @@ struct check_lookup {
 /** Asks as any program does. */
 void check_probe_name(const char *name, struct check_lookup *out_lookup);
 
+enum check_user {
+	CHECK_USER_UNKNOWN, /**< It could not be found out. */
+	CHECK_USER_ABSENT,
+	CHECK_USER_FOUND,
+};
+
+/** Looks up a user: glibc crashes on some files nsswitch.conf, so not in this process.
+ *  @param out_uid set with CHECK_USER_FOUND. */
+enum check_user check_probe_user(const char *name, uid_t *out_uid);
+
 /** What keeps a user from the lease files of a directory. */
 struct check_access {
 	int system_error;        /**< 0: nothing. */

@@ -317,6 +317,36 @@ class NsswitchTest(CheckCase):
         self.assertEqual(nss.addresses("web"), [])
         self.sick("nsswitch-syntax", code=1)
 
+    def test_line_of_another_database_that_glibc_does_not_understand(self):
+        for bad in ("passwd: files [NOTFOUND=", "passwd: [x", "shadow: files []"):
+            with self.subTest(bad):
+                nss.NSSWITCH.write_text(f"hosts: files leasedns dns\n{bad}\n", encoding="ascii")
+                result = check()  # glibc crashes if it is asked for a user
+                if "[x" in bad:
+                    continue
+                self.assertEqual(nss.addresses("web"), [])
+                self.assertEqual(result.code, 1)
+                self.assertIn(", line 2: ", result.findings["nsswitch-syntax"]["what"])
+
+    def test_words_that_are_no_names(self):
+        for line, odd in (("files, leasedns, dns", "files,"), ("files leasedns#ours", "leasedns#ours"),
+                          ("files leasedns; dns", "leasedns;"), ("files # leasedns resolve", "#")):
+            with self.subTest(line):
+                nss.use(line)
+                result = self.sick("nsswitch-odd-name", severity="warning")
+                self.assertIn(f"'{odd}'", result.findings["nsswitch-odd-name"]["what"])
+                self.take_line(result, "nsswitch-odd-name")
+                self.healed("nsswitch-odd-name")
+                self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
+
+    def test_last_line_without_a_newline(self):
+        nss.NSSWITCH.write_text("passwd: files\nhosts: files leasedns dns", encoding="ascii")
+        self.assertEqual(nss.addresses("web"), [])
+        result = self.sick("nsswitch-unended", severity="warning", code=1)
+        run("sh", "-c", result.mend("nsswitch-unended")[0])
+        self.healed("nsswitch-unended")
+        self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
+
     def test_file_that_is_none(self):
         nss.NSSWITCH.unlink()
         nss.NSSWITCH.mkdir()

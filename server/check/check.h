@@ -191,6 +191,7 @@ void check_index(struct check *check);
 void check_files(struct check *check);
 void check_listen(struct check *check);
 void check_ask(struct check *check);
+void check_resolv_lines(struct check *check);
 void check_daemon(struct check *check);
 void check_resolv(struct check *check);
 void check_nsswitch(struct check *check);

@@ -137,6 +137,8 @@ void check_ask(struct check *check)
 	check->resolver.count =
 		resolv_conf_read(check->host->resolv_conf_path, check->resolver.servers);
 	asked->upstream_count = ask_list_upstreams(check, upstreams);
+	/* The daemon takes more for a server than glibc does. */
+	check_resolv_lines(check);
 	asked->all = calloc(check->listen_count + CHECK_COMPARED_MAX + 3 * check->resolver.count +
 				    asked->upstream_count + conf->zone_count,
 		sizeof(*asked->all));

@@ -104,6 +104,8 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"nscd keeps 'no such name', which hides a guest that has just started"},
 	[CHECK_RESOLVER_NONE] = {"resolver-none", "resolver", UNUSED,
 		"without a name server glibc asks 127.0.0.1"},
+	[CHECK_RESOLVER_LINE_IGNORED] = {"resolver-line-ignored", "resolver", WARNING,
+		"programs that ask glibc do not ask that server; some others do"},
 	[CHECK_RESOLVER_SILENT] = {"resolver-silent", "resolver", CLOSED,
 		"each lookup of a name that is not found before waits for it in vain"},
 	[CHECK_RESOLVER_NOT_US] = {"resolver-not-us", "resolver", UNUSED,

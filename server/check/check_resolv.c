@@ -329,6 +329,96 @@ static void resolv_look_at_search(struct check *check)
 			check->host->resolv_conf_path);
 }
 
+/* Why glibc (res_init.c) ignores a line that names a server; NULL: it takes it.
+ * @param out_server set if it can be told which was meant. */
+static const char *resolv_refuses(const char *line, struct conf_endpoint *out_server)
+{
+	struct conf_error unused;
+	const struct conf_place place = {"", "", &unused};
+	const char *word = line + strspn(line, " \t");
+	bool is_first = word == line;
+	size_t len;
+
+	word += sizeof("nameserver") - 1;
+	word += strspn(word, " \t");
+	len = strcspn(word, " \t");
+	if (conf_endpoint_parse(&place, word, strcspn(word, " \t\r"), out_server) != CONF_OK)
+		return "that is no address";
+	if (!is_first)
+		return "it begins with a blank";
+	if (memchr(word, '\r', len))
+		return "a carriage return ends it, as on Windows";
+	if (word[0] == '[' || (out_server->family == 4 && memchr(word, ':', len)))
+		return "it has no place for a port";
+	return NULL;
+}
+
+static bool resolv_names_server(const char *line)
+{
+	line += strspn(line, " \t");
+	return strncmp(line, "nameserver", 10) == 0 && (line[10] == ' ' || line[10] == '\t');
+}
+
+static void resolv_tell_line(
+	struct check *check, unsigned number, const char *why, const struct conf_endpoint *server)
+{
+	struct conf_endpoint plain = *server;
+	char text[CONF_ENDPOINT_TEXT_SIZE];
+
+	if (!check_find(&check->report, CHECK_RESOLVER_LINE_IGNORED,
+		    "%s, line %u: glibc ignores it: %s", check->host->resolv_conf_path, number,
+		    why))
+		return;
+	plain.port = 53;
+	conf_endpoint_format(&plain, text);
+	if (server->family)
+		check_mend(&check->report, "in %s, let line %u be: nameserver %s",
+			check->host->resolv_conf_path, number, text);
+	else
+		check_mend(&check->report, "write an address there, or remove the line");
+}
+
+/* Leaves the servers that glibc asks, and tells of lines that it ignores. */
+void check_resolv_lines(struct check *check)
+{
+	struct check_resolver *resolver = &check->resolver;
+	struct conf_endpoint taken[UPSTREAM_SERVERS_MAX];
+	size_t taken_count = 0;
+	size_t kept = 0;
+	unsigned number = 0;
+	char *text = NULL;
+	size_t len = 0;
+	char *rest;
+	char *line;
+
+	if (check_read(check->host->resolv_conf_path, &text, &len) != 0)
+		return;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		struct conf_endpoint server = {0};
+		const char *why;
+
+		number++;
+		if (!resolv_names_server(line))
+			continue;
+		why = resolv_refuses(line, &server);
+		if (why)
+			resolv_tell_line(check, number, why, &server);
+		else if (taken_count < UPSTREAM_SERVERS_MAX)
+			taken[taken_count++] = server;
+	}
+	free(text);
+	for (size_t i = 0; i < resolver->count; i++) {
+		for (size_t k = 0; k < taken_count; k++) {
+			if (conf_endpoint_equal(&resolver->servers[i], &taken[k])) {
+				resolver->servers[kept++] = resolver->servers[i];
+				break;
+			}
+		}
+	}
+	resolver->count = kept;
+}
+
 void check_resolv(struct check *check)
 {
 	char *text = NULL;

@@ -25,6 +25,7 @@ struct trace {
 	struct check *check;
 	char raw[TRACE_NAME_SIZE];       /* As asked for, without our zone: any bytes. */
 	char raw_whole[TRACE_NAME_SIZE]; /* With it. */
+	const char *zone;                /* That was asked for, or the canonical one. */
 	char name[LOG_ESCAPED_SIZE];     /* For people. */
 	char whole[LOG_ESCAPED_SIZE + CHECK_SEARCH_SIZE];
 	struct check_addresses right; /* What the lease files say. */
@@ -237,7 +238,7 @@ static void trace_ask(const struct trace *trace, const struct conf_endpoint *ser
 	struct check_addresses *out_found, char out_word[CHECK_DNS_WORD_SIZE])
 {
 	struct check_question *questions = calloc(2, sizeof(*questions));
-	char *name = text_dns(bytes_of_text(trace->raw), bytes_of_text(check_zone(trace->check)));
+	char *name = text_dns(bytes_of_text(trace->raw), bytes_of_text(trace->zone));
 
 	memset(out_found, 0, sizeof(*out_found));
 	strcpy(out_word, "cannot be asked");
@@ -352,6 +353,7 @@ static void trace_set_names(struct trace *trace, const char *wanted)
 	struct check *check = trace->check;
 	size_t len = strlen(wanted);
 
+	trace->zone = check_zone(check);
 	if (len > 0 && wanted[len - 1] == '.')
 		len--;
 	for (size_t i = 0; i < check->conf->conf.zone_count; i++) {
@@ -362,13 +364,14 @@ static void trace_set_names(struct trace *trace, const char *wanted)
 			strncasecmp(wanted + len - octets, zone, octets) != 0)
 			continue;
 		len -= octets + 1;
+		trace->zone = zone;
 		break;
 	}
 	snprintf(trace->raw, sizeof(trace->raw), "%.*s", (int)len, wanted);
 	snprintf(trace->raw_whole, sizeof(trace->raw_whole), "%.*s.%s", (int)len, wanted,
-		check_zone(check));
+		trace->zone);
 	log_escape(bytes_of_text(trace->raw), trace->name);
-	snprintf(trace->whole, sizeof(trace->whole), "%s.%s", trace->name, check_zone(check));
+	snprintf(trace->whole, sizeof(trace->whole), "%s.%s", trace->name, trace->zone);
 }
 
 void check_trace(struct check *check)

@@ -648,6 +648,27 @@ class ResolverTest(CheckCase):
         self.assertIn("enable --now systemd-resolved", result.mend("resolver-none")[0])
         self.assertNotIn("that server", "".join(result.mend("resolver-none")))
 
+    def test_lines_that_glibc_ignores(self):
+        for line, why in ((f"nameserver {US}:53", "place for a port"),
+                          (f" nameserver {US}", "begins with a blank"),
+                          (f"nameserver\t{US}\r", "carriage return"),
+                          (f"nameserver [::1]:53", "place for a port"),
+                          ("nameserver localhost", "no address"),
+                          (f"nameserver {US}#us", "no address")):
+            with self.subTest(line):
+                # In octets: Python would take the carriage return for an end of the line.
+                RESOLV.write_bytes(f"search libvirt\n{line}\n".encode())
+                self.assertEqual(nss.addresses("web"), [])
+                result = self.sick("resolver-line-ignored", severity="warning", code=1)
+                self.assertRegex(result.findings["resolver-line-ignored"]["what"],
+                                 f"resolv.conf, line 2: .*{why}")
+                self.assertIn("resolver-none", result.findings)
+                (mend,) = result.mend("resolver-line-ignored")
+                if US in mend:
+                    self.assertTrue(mend.endswith(f"let line 2 be: nameserver {US}"), mend)
+        resolv(f"search libvirt\nnameserver {US} # us\n")
+        self.healed("resolver-line-ignored")
+
     def test_systemd_resolved_does_not_run(self):
         resolv("nameserver 127.0.0.53\n")
         result = self.sick("resolver-silent", severity="error", code=1)
@@ -1078,6 +1099,19 @@ class TraceTest(CheckCase):
         nss.use("files", "dns")
         result = self.sick("trace-stops-daemon", "web", severity="error", code=1)
         self.assertEqual(self.steps(result)["daemon", "web.libvirt"]["answer"], "no reply")
+
+    def test_zone_that_was_asked_for(self):
+        """Of several, each has a way of its own."""
+        conf("[zone]\nname = libvirt guests\n[forward]\nupstream = none\n")
+        self.serve()
+        nss.use("files", "dns")
+        front = dnsmasq("one-zone", FRONT, f"--server=/libvirt/{US}", "--local=/guests/")
+        self.addCleanup(front.stop)
+        resolv(f"nameserver {FRONT}\n")
+        self.assertTrue(self.steps(check("web.libvirt"))["resolver", "web.libvirt"]["right"])
+        result = self.sick("trace-stops-resolver", "web.Guests", code=1)
+        self.assertTrue(self.steps(result)["daemon", "web.guests"]["right"])
+        self.assertFalse(self.steps(result)["resolver", "web.guests"]["right"])
 
     def test_stops_at_the_resolver(self):
         self.serve()

@@ -219,7 +219,7 @@ static void listen_tell_elsewhere(struct check *check, const struct conf_endpoin
 
 	conf_endpoint_format(endpoint, where);
 	listen_format(check, real, sizeof(real));
-	if (listen_is_default(endpoint)) {
+	if (check->is_activated && listen_is_default(endpoint)) {
 		if (check_find(&check->report, CHECK_DAEMON_ELSEWHERE,
 			    "the daemon answers at %s, not at %s, the default of [server] listen",
 			    real, where))
@@ -228,14 +228,14 @@ static void listen_tell_elsewhere(struct check *check, const struct conf_endpoin
 		return;
 	}
 	if (!check_find(&check->report, CHECK_DAEMON_LISTEN_IGNORED,
-		    "[server] listen in '%s' names %s, but the daemon answers at %s",
-		    check->conf->path, where, real))
+		    "[server] listen is %s in '%s', but the daemon answers at %s", where,
+		    check->conf->path, real))
 		return;
 	if (check->is_activated)
 		check_mend_socket(check, endpoint);
 	else
 		check_mend(&check->report,
-			"systemctl restart leasedns: a reload does not change where it listens");
+			"systemctl restart leasedns (a reload does not change where it listens)");
 }
 
 /* A drop-in easily has the one and not the other. */

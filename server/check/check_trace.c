@@ -122,6 +122,30 @@ static const struct record *trace_find_refused(const struct trace *trace)
 	return NULL;
 }
 
+/* Of a whole name the first label is published. */
+static bool trace_tell_label(struct trace *trace, const struct record *lease, const char *address)
+{
+	struct check *check = trace->check;
+	struct bytes label = hostname_first_label(lease->name);
+	char name[LOG_ESCAPED_SIZE];
+	char shown[LOG_ESCAPED_SIZE];
+	struct lookup lookup;
+	bool is_known;
+
+	if (label.len == lease->name.len || lookup_name(&check->names.index, &check->names.meta,
+						    label, check->now_unix_s, &lookup) != PARSER_OK)
+		return false;
+	is_known = lookup.match == INDEX_FOUND;
+	lookup_done(&lookup);
+	if (is_known &&
+		trace_stop(trace, CHECK_TRACE_UNKNOWN,
+			"%s calls itself '%s', and answers to '%s': the rest is not our zone",
+			address, log_escape(lease->name, name), log_escape(label, shown)))
+		check_mend(&check->report, "ask for '%s', or for '%s.%s'", shown, shown,
+			check_zone(check));
+	return is_known;
+}
+
 static void trace_tell_refused(struct trace *trace, const struct record *lease)
 {
 	struct check *check = trace->check;
@@ -130,6 +154,8 @@ static void trace_tell_refused(struct trace *trace, const struct record *lease)
 	struct lookup lookup;
 
 	address_format(&lease->address, address);
+	if (trace_tell_label(trace, lease, address))
+		return;
 	if (!trace_stop(trace, CHECK_TRACE_REFUSED, "%s calls itself '%s': %s", address,
 		    log_escape(lease->name, name), refusal_reason(lease->name)))
 		return;

@@ -1066,6 +1066,14 @@ class TraceTest(CheckCase):
                                  ["until then it answers to 'third'"])
                 self.daemon.stop()
 
+    def test_whole_name_that_a_guest_gave_itself(self):
+        publish("virbr0.status", [lease("192.168.122.30", "52:54:00:00:00:30", "vm.corp.example")])
+        self.serve()
+        result = self.sick("trace-unknown", "VM.corp.example", severity="error", code=1)
+        self.assertIn("192.168.122.30 calls itself 'vm.corp.example', and answers to 'vm'",
+                      result.findings["trace-unknown"]["what"])
+        self.assertEqual(check("vm").code, 0)
+
     def test_guest_of_libvirts_that_is_called_like_this_host(self):
         publish("virbr0.macs", [{"domain": sandbox.HOSTNAME, "macs": ["52:54:00:00:00:10"]}])
         nss.HOSTS.write_text(f"127.0.0.1 localhost\n127.0.1.1 {sandbox.HOSTNAME}.example "
@@ -1270,13 +1278,17 @@ class ListenTest(CheckCase):
         conf(f"[server]\nlisten = 127.0.0.58\n[forward]\nupstream = {OUTSIDE}\n")
         daemon.process.send(signal.SIGHUP)
         result = self.sick("daemon-listen-ignored", severity="warning", code=0)
-        self.assertIn(f"names 127.0.0.58, but the daemon answers at {US}",
+        self.assertIn(f"127.0.0.58 in '{CONF}', but the daemon answers at {US}",
                       result.findings["daemon-listen-ignored"]["what"])
         self.assertIn("systemctl restart leasedns", result.mend("daemon-listen-ignored")[0])
         daemon.stop()
         resolv("nameserver 127.0.0.58\nsearch libvirt\n")
         self.serve(server="127.0.0.58")
         self.healed("daemon-listen-ignored")
+        # The default is no excuse where no socket unit has a say.
+        conf()
+        self.assertNotIn("leasedns.socket", json.dumps(
+            self.sick("daemon-listen-ignored").mend("daemon-listen-ignored")))
 
     def test_all_addresses(self):
         conf("[server]\nlisten = 0.0.0.0:5353\n[forward]\nupstream = none\n")

@@ -1,6 +1,7 @@
 #include "nss/lookup.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,11 +70,6 @@ static bool inquiry_take_zones(struct inquiry *inquiry, const struct index *inde
 	return true;
 }
 
-static bool index_is_fresh(const struct index *index)
-{
-	return freshness_of(index, NULL) == FRESHNESS_FRESH;
-}
-
 /* Its own frame, so that the buffers of judging and answering do not stand on each other. */
 static __attribute__((noinline)) enum nss_outcome inquiry_answer_fresh(
 	struct inquiry *inquiry, const struct index *index)
@@ -86,9 +82,22 @@ static __attribute__((noinline)) enum nss_outcome inquiry_answer_fresh(
 	return inquiry_answer(inquiry, index, meta.ttl_s, bytes_of_text(zone));
 }
 
+/* What of its sources must be as the index knows it. */
+enum index_trust {
+	INDEX_TRUST_ALL,
+	INDEX_TRUST_LEASES, /* The configuration may be another by now. */
+};
+
+static bool index_is_fresh(const struct index *index, enum index_trust trust)
+{
+	return (trust == INDEX_TRUST_ALL
+			       ? freshness_of(index, NULL)
+			       : freshness_but_for(index, LEASEDNS_CONF_FILE)) == FRESHNESS_FRESH;
+}
+
 /* @return false if there is no index to believe. */
 static __attribute__((noinline)) bool inquiry_from_index(
-	struct inquiry *inquiry, enum nss_outcome *out_outcome)
+	struct inquiry *inquiry, enum index_trust trust, enum nss_outcome *out_outcome)
 {
 	struct index_window window;
 	struct index index;
@@ -98,7 +107,8 @@ static __attribute__((noinline)) bool inquiry_from_index(
 
 	if (index_file_open(LEASEDNS_INDEX_FILE, &fd, &size) != PARSER_OK)
 		return false;
-	if (index_init_sized(&index, fd, size, &window) == PARSER_OK && index_is_fresh(&index))
+	if (index_init_sized(&index, fd, size, &window) == PARSER_OK &&
+		index_is_fresh(&index, trust))
 		outcome = inquiry_answer_fresh(inquiry, &index);
 	close(fd);
 	*out_outcome = outcome;
@@ -173,8 +183,12 @@ static __attribute__((noinline)) enum nss_outcome inquiry_from_files(struct inqu
 		status = conf_init_defaults(&conf);
 	if (status == CONF_E_NO_MEMORY || (status == CONF_E_IO && scan_is_transient(errno)))
 		return NSS_OUTCOME_TRANSIENT;
+	/* A configuration that is wrong is refused, and what was in force stays: that of a running
+	 * server, which the index was built with. */
 	if (status != CONF_OK)
-		return NSS_OUTCOME_UNAVAILABLE;
+		return inquiry_from_index(inquiry, INDEX_TRUST_LEASES, &outcome)
+			       ? outcome
+			       : NSS_OUTCOME_UNAVAILABLE;
 	outcome = inquiry_scan(inquiry, &conf);
 	conf_done(&conf);
 	return outcome;
@@ -185,10 +199,15 @@ static __attribute__((noinline)) enum nss_outcome inquiry_from_files(struct inqu
 static enum nss_outcome inquiry_run(struct inquiry *inquiry)
 {
 	enum nss_outcome outcome;
+	int cancel_state;
 
-	if (inquiry_from_index(inquiry, &outcome))
-		return outcome;
-	return inquiry_from_files(inquiry);
+	/* A thread that is cancelled in open() or read() would leave our descriptors and memory
+	 * behind. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	if (!inquiry_from_index(inquiry, INDEX_TRUST_ALL, &outcome))
+		outcome = inquiry_from_files(inquiry);
+	pthread_setcancelstate(cancel_state, &cancel_state);
+	return outcome;
 }
 
 enum nss_outcome lookup_by_name(const struct nss_module *module, const char *name, uint8_t family,

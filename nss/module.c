@@ -248,9 +248,10 @@ static char **module_aliases(struct module_names *names)
 	return aliases;
 }
 
-static enum nss_outcome module_by_address(const struct address *address, int af,
-	struct hostent *result, char *buffer, size_t buflen, int32_t *out_ttl_s)
+static enum nss_outcome module_by_address(const struct address *address, struct hostent *result,
+	char *buffer, size_t buflen, int32_t *out_ttl_s)
 {
+	int af = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
 	struct module_names names = {.whole = {buffer, buflen}};
 	struct lookup_sink sink = {
 		.restart = module_restart_names, .name = module_add_name, .ctx = &names};
@@ -270,15 +271,23 @@ static enum nss_outcome module_by_address(const struct address *address, int af,
 	return NSS_OUTCOME_FOUND;
 }
 
-/* False if it is no address of a family that we know. */
+/* False if it is no address of a family that we know. One of IPv4 in the dress of IPv6 is one of
+ * IPv4, as it is to glibc's own module `dns`. */
 static bool module_address(const void *octets, socklen_t len, int af, struct address *out_address)
 {
+	/* RFC 4291 section 2.5.5.2: how a server for both families sees its peers of IPv4. */
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint8_t family = af == AF_INET ? ADDRESS_IPV4 : ADDRESS_IPV6;
+	const uint8_t *from = octets;
 
 	if ((af != AF_INET && af != AF_INET6) || len != address_octets(family))
 		return false;
+	if (family == ADDRESS_IPV6 && memcmp(from, mapped, sizeof(mapped)) == 0) {
+		family = ADDRESS_IPV4;
+		from += sizeof(mapped);
+	}
 	*out_address = (struct address){.family = family};
-	memcpy(out_address->octets, octets, len);
+	memcpy(out_address->octets, from, address_octets(family));
 	return true;
 }
 
@@ -292,7 +301,7 @@ enum nss_status MODULE_HOOK(gethostbyaddr2_r)(const void *addr, socklen_t len, i
 	int32_t ttl_s = 0;
 
 	if (module_address(addr, len, af, &address))
-		outcome = module_by_address(&address, af, result, buffer, buflen, &ttl_s);
+		outcome = module_by_address(&address, result, buffer, buflen, &ttl_s);
 	if (outcome == NSS_OUTCOME_FOUND && ttlp)
 		*ttlp = ttl_s;
 	return module_finish(outcome, saved_errno, errnop, h_errnop);

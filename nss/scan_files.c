@@ -100,8 +100,13 @@ static bool scan_list(struct scan *scan, struct store_directory *directory)
 		return errno != ENOMEM;
 	}
 	scan->report.seen = true;
-	while (done && (entry = readdir(stream)) != NULL)
-		done = scan_add_file(scan, directory, entry->d_name, &cap);
+	do {
+		errno = 0; /* NULL may be the end of the directory, or an error. */
+		entry = readdir(stream);
+		done = !entry || scan_add_file(scan, directory, entry->d_name, &cap);
+	} while (entry && done);
+	if (done && errno)
+		scan_note_failure(scan, errno);
 	closedir(stream);
 	/* In the order in which the index takes them: its answers may depend on it. */
 	if (directory->file_count)

@@ -205,6 +205,7 @@ enum parser_status build_add_reserved_address(
 
 /* --- Leases -------------------------------------------------------------------------------- */
 
+/* @param name without a dot at its end. */
 static bool build_is_own_hostname(const struct build *build, struct bytes name)
 {
 	struct bytes host = build->options->host_name;
@@ -213,36 +214,42 @@ static bool build_is_own_hostname(const struct build *build, struct bytes name)
 	if (host.len && bytes_equal_fold(first, hostname_first_label(host)))
 		return true;
 	for (size_t i = 0; i < build->options->zone_count; i++) {
-		if (bytes_equal_fold(build->options->zones[i], name))
+		if (bytes_equal_fold(build->options->zones[i], name) ||
+			bytes_equal_fold(build->options->zones[i], first))
 			return true;
 	}
 	return false;
 }
 
-/* The hostname that the guest gave to DHCP: whole for lookups by hostname, its first label for the
- * merged view. */
+static struct bytes build_without_last_dot(struct bytes name)
+{
+	if (name.len && name.ptr[name.len - 1] == '.')
+		name.len--;
+	return name;
+}
+
+/* The hostname that the guest gave to DHCP, or its first label: looked up as a whole,
+ * `www.example.org` would be whatever machine says that it is called so. */
 static enum parser_status build_add_hostname(
 	struct build *build, const struct record *lease, struct index_record *record)
 {
-	struct bytes name = lease->name;
+	struct bytes name = build_without_last_dot(lease->name);
 	struct bytes first = hostname_first_label(name);
 	enum parser_status rc;
 
-	if (name.len == 0)
+	if (lease->name.len == 0)
 		return PARSER_OK;
 	record->kind = INDEX_KIND_HOSTNAME;
-	if (!hostname_is_publishable(name) || !hostname_is_publishable(first) ||
+	if (!hostname_is_publishable(lease->name) || !hostname_is_publishable(first) ||
 		build_is_own_hostname(build, name)) {
-		build_tell(build, INDEX_EVENT_HOSTNAME_REJECTED, name, record->network,
+		build_tell(build, INDEX_EVENT_HOSTNAME_REJECTED, lease->name, record->network,
 			&record->address);
-		return build_add_name(build, record, name, true);
+		return build_add_name(build, record, lease->name, true);
 	}
-	if (name.ptr[name.len - 1] == '.')
-		name.len--;
-	rc = build_add_record(build, INDEX_KEY_HOSTNAME, name, record);
+	rc = build_add_record(build, INDEX_KEY_HOSTNAME, first, record);
 	if (rc == PARSER_OK)
 		rc = build_add_record(build, INDEX_KEY_NAME, first, record);
-	/* The whole name, too, is a name of the address, though not in the merged view. */
+	/* The whole name is known for the address, though nobody is told of it. */
 	if (rc == PARSER_OK && first.len < name.len)
 		rc = build_add_name(build, record, name, true);
 	return rc == PARSER_OK ? build_add_name(build, record, first, false) : rc;

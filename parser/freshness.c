@@ -10,8 +10,8 @@ static enum source_change compare_recorded(
 }
 
 /* The next source. False if the index is corrupt. */
-static bool next_source(struct index_meta_cursor *cursor, char path[INDEX_META_TEXT_SIZE],
-	enum source_change *out_change)
+static bool next_source(struct index_meta_cursor *cursor, struct bytes excused,
+	char path[INDEX_META_TEXT_SIZE], enum source_change *out_change)
 {
 	struct source_stamp stamp;
 	size_t len;
@@ -19,11 +19,15 @@ static bool next_source(struct index_meta_cursor *cursor, char path[INDEX_META_T
 	if (index_meta_next_text(cursor, path, &len) != PARSER_OK ||
 		index_meta_next_stamp(cursor, &stamp) != PARSER_OK)
 		return false;
-	*out_change = compare_recorded(path, len, &stamp);
+	if (excused.len && bytes_equal((struct bytes){(const uint8_t *)path, len}, excused))
+		*out_change = SOURCE_SAME;
+	else
+		*out_change = compare_recorded(path, len, &stamp);
 	return true;
 }
 
-enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_TEXT_SIZE])
+static enum freshness judge(
+	const struct index *index, struct bytes excused, char out_path[INDEX_META_TEXT_SIZE])
 {
 	char path[INDEX_META_TEXT_SIZE];
 	struct index_meta_cursor cursor;
@@ -43,7 +47,7 @@ enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_
 	for (size_t i = 0; i < meta.source_count && freshness != FRESHNESS_STALE; i++) {
 		bool decides = false;
 
-		if (!next_source(&cursor, path, &change))
+		if (!next_source(&cursor, excused, path, &change))
 			return FRESHNESS_STALE;
 		switch (change) {
 		case SOURCE_SAME:
@@ -62,4 +66,14 @@ enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_
 			memcpy(out_path, path, sizeof(path));
 	}
 	return freshness;
+}
+
+enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_TEXT_SIZE])
+{
+	return judge(index, (struct bytes){NULL, 0}, out_path);
+}
+
+enum freshness freshness_but_for(const struct index *index, const char *excused)
+{
+	return judge(index, bytes_of_text(excused), NULL);
 }

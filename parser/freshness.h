@@ -15,4 +15,7 @@ enum freshness {
  *  @param out_path the path of the source that decided, empty if fresh; may be NULL. */
 enum freshness freshness_of(const struct index *index, char out_path[INDEX_META_TEXT_SIZE]);
 
+/** As freshness_of(), whatever has become of the source at `excused`. */
+enum freshness freshness_but_for(const struct index *index, const char *excused);
+
 #endif

@@ -7,7 +7,7 @@
  *
  *  | key                        | value                                                        |
  *  |----------------------------|--------------------------------------------------------------|
- *  | `h` DHCP hostname          | records of the leases with that hostname (an FQDN as a whole) |
+ *  | `h` DHCP hostname          | records of the leases with that hostname (or first label of it) |
  *  | `g` guest name             | records of the guest's leases, and INDEX_KIND_NODE for itself |
  *  | `n` name                   | records of the merged view, of all kinds; see view.h          |
  *  | `a` address in hexadecimal | names of that address, best first                            |

@@ -1,5 +1,6 @@
 #include "server/forward/cache.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -142,6 +143,12 @@ void cache_free(struct cache *cache)
 	free(cache->buckets);
 	free(cache->ring);
 	free(cache);
+}
+
+void cache_share_keys(struct cache *cache, const struct cache *other)
+{
+	assert(cache->stats.entries == 0);
+	cache->hash_key = other->hash_key;
 }
 
 void cache_flush(struct cache *cache)

@@ -33,7 +33,8 @@ struct cache_settings {
 /** A question in ASCII lower case with DO and CD, and its hash. Holds no pointer. Also what tells
  *  two clients' questions are the same question to an upstream. */
 struct cache_key {
-	uint64_t hash; /**< Keyed: not to be foreseen, and different in every cache. */
+	uint64_t hash; /**< Keyed: not to be foreseen, and different in every cache that does
+			    not share keys. */
 	uint16_t question_octets;
 	uint8_t octets[MESSAGE_QUESTION_OCTETS_MAX + 1]; /**< The question, then DO and CD. */
 };
@@ -57,19 +58,27 @@ struct cache_stats {
 struct cache *cache_new(const struct cache_settings *settings);
 void cache_free(struct cache *cache);
 
+/** Makes keys of `other` keys of `cache` as well, which is empty. */
+void cache_share_keys(struct cache *cache, const struct cache *other);
+
 /** Forgets all entries. Counters of hits and the like stay. */
 void cache_flush(struct cache *cache);
 
 /** @param query one that query_parse() found QUERY_OK. */
 void cache_key_of(const struct cache *cache, const struct query *query, struct cache_key *out_key);
 
-/** Both of the same cache. */
+/** Both of the same cache, or of two that share keys. */
 bool cache_key_equal(const struct cache_key *a, const struct cache_key *b);
 
 /** The question in lower case, for message_query_to_upstream(). */
 static inline struct bytes cache_key_question(const struct cache_key *key)
 {
 	return (struct bytes){key->octets, key->question_octets};
+}
+/** Its name, with the root. */
+static inline struct bytes cache_key_name(const struct cache_key *key)
+{
+	return (struct bytes){key->octets, key->question_octets - DNS_QUESTION_TAIL_OCTETS};
 }
 bool cache_key_dnssec_ok(const struct cache_key *key);
 bool cache_key_checking_disabled(const struct cache_key *key);

@@ -41,17 +41,15 @@ static bool forward_keeps_cache(
 	       settings->stale_s == forward->cache_settings.stale_s;
 }
 
-/* Questions in flight keep keys of the old cache, so they end with it. */
-static void forward_set_cache(
-	struct forward *forward, struct cache *cache, const struct cache_settings *settings)
+static struct cache *cache_new_with_keys_of(
+	const struct cache_settings *settings, const struct cache *old)
 {
-	for (size_t i = 0; i < FORWARD_BUCKETS; i++) {
-		while (forward->buckets[i])
-			forward_query_fail(forward->buckets[i], FORWARD_EDE_NOT_READY, false);
-	}
-	cache_free(forward->cache);
-	forward->cache = cache;
-	forward->cache_settings = *settings;
+	struct cache *cache = cache_new(settings);
+
+	/* Questions in flight have theirs. */
+	if (cache && old)
+		cache_share_keys(cache, old);
+	return cache;
 }
 
 int forward_configure(struct forward *forward, const struct conf *conf)
@@ -61,15 +59,38 @@ int forward_configure(struct forward *forward, const struct conf *conf)
 	int rc;
 
 	if (!forward_keeps_cache(forward, &settings))
-		cache = cache_new(&settings);
+		cache = cache_new_with_keys_of(&settings, forward->cache);
 	if (!cache)
 		return UV_ENOMEM;
 	rc = forward_groups_configure(forward->groups, conf);
-	if (cache != forward->cache && rc < 0)
-		cache_free(cache);
-	else if (cache != forward->cache)
-		forward_set_cache(forward, cache, &settings);
-	return rc;
+	if (cache == forward->cache)
+		return rc;
+	cache_free(rc < 0 ? cache : forward->cache);
+	if (rc < 0)
+		return rc;
+	forward->cache = cache;
+	forward->cache_settings = settings;
+	return 0;
+}
+
+/* Other servers may say otherwise: about names behind a VPN, or behind a portal, about all. */
+static void forward_on_other_servers(void *ctx)
+{
+	struct forward *forward = ctx;
+
+	cache_flush(forward->cache);
+	for (size_t i = 0; i < FORWARD_BUCKETS; i++) {
+		struct forward_query *query = forward->buckets[i];
+
+		while (query) {
+			struct forward_query *next = query->next;
+
+			forward_query_move(query,
+				forward_groups_find(forward->groups, cache_key_name(&query->key))
+					->list);
+			query = next;
+		}
+	}
 }
 
 bool forward_is_on(const struct forward *forward)
@@ -160,7 +181,8 @@ static size_t answer_here(struct forward *forward, const struct query *query, bo
 		*out_answered = ANSWERED_SPECIAL;
 		return answer_error(query, is_tcp, DNS_RCODE_NXDOMAIN, MESSAGE_EDE_NONE, octets);
 	}
-	group = forward_groups_find(forward->groups, query);
+	group = forward_groups_find(
+		forward->groups, (struct bytes){query->name, query->name_octets});
 	if (!group->list) {
 		forward->stats.refused++;
 		*out_answered = ANSWERED_REFUSED;
@@ -267,6 +289,8 @@ static int forward_start_parts(struct forward *forward)
 		.resolv_conf = forward->settings.resolv_conf,
 		.own = forward->settings.own,
 		.own_count = forward->settings.own_count,
+		.changed = forward_on_other_servers,
+		.ctx = forward,
 	};
 	int rc = prober_start(forward->loop, &forward->random, &forward->prober);
 

@@ -52,7 +52,8 @@ struct forward_stats {
 int forward_start(uv_loop_t *loop, const struct conf *conf, const struct forward_settings *settings,
 	struct forward **out_forward);
 
-/** Puts another configuration in force. What is cached stays unless its settings changed.
+/** Puts another configuration in force. Questions in flight go on, with the servers that are in
+ *  force now. What is cached stays unless its settings or any servers changed.
  *  @return 0, or UV_ENOMEM, and then nothing changed. */
 int forward_configure(struct forward *forward, const struct conf *conf);
 

@@ -92,8 +92,8 @@ static struct forward_query *query_find_or_new(
 	if (forward->stats.pending >= FORWARD_PENDING_MAX ||
 		forward->stats.sockets >= forward->settings.sockets_max)
 		return NULL;
-	pending =
-		forward_query_new(forward, &key, forward_groups_find(forward->groups, query)->list);
+	pending = forward_query_new(
+		forward, &key, forward_groups_find(forward->groups, cache_key_name(&key))->list);
 	if (pending)
 		pending->wants_tcp = is_tcp;
 	return pending;

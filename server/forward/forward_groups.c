@@ -106,10 +106,10 @@ static struct upstream_list *list_of_upstream(const struct forward_groups *group
 	return NULL;
 }
 
-static bool lists_same(const struct upstream_list *a, const struct upstream_list *b)
+bool forward_groups_same(const struct upstream_list *a, const struct upstream_list *b)
 {
 	if (!a || !b || a->count != b->count)
-		return false;
+		return a == b;
 	for (size_t i = 0; i < a->count; i++) {
 		if (!sockets_endpoint_equal(&a->servers[i].endpoint, &b->servers[i].endpoint))
 			return false;
@@ -209,30 +209,42 @@ fail:
 	return NULL;
 }
 
-static bool group_holds(const struct forward_group *group, const struct query *query)
+static bool group_holds(const struct forward_group *group, struct bytes name)
 {
-	const size_t at = (size_t)query->name_octets - group->octets;
+	size_t at = 0;
 
 	if (group->octets == 0)
 		return true;
-	if (query->name_octets < group->octets ||
-		memcmp(query->name + at, group->name, group->octets) != 0)
-		return false;
-	for (size_t i = 0; i < query->label_count; i++) {
-		if (query->labels[i] == at)
-			return true;
-	}
-	return false;
+	while (name.len - at > group->octets)
+		at += 1u + name.ptr[at];
+	return name.len - at == group->octets &&
+	       memcmp(name.ptr + at, group->name, group->octets) == 0;
 }
 
 const struct forward_group *forward_groups_find(
-	const struct forward_groups *groups, const struct query *query)
+	const struct forward_groups *groups, struct bytes name)
 {
 	const struct forward_group *group = groups->all;
 
-	while (!group_holds(group, query))
+	while (!group_holds(group, name))
 		group++; /* The last one holds all. */
 	return group;
+}
+
+static bool groups_same(
+	const struct forward_groups *groups, const struct forward_group *fresh, size_t count)
+{
+	if (groups->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct forward_group *old = &groups->all[i];
+
+		if (old->octets != fresh[i].octets ||
+			memcmp(old->name, fresh[i].name, old->octets) != 0 ||
+			!forward_groups_same(old->list, fresh[i].list))
+			return false;
+	}
+	return true;
 }
 
 /* Configuration ----------------------------------------------------------------------------- */
@@ -255,6 +267,12 @@ static int groups_watch(
 	return rc;
 }
 
+static void groups_tell(const struct forward_groups *groups)
+{
+	if (groups->settings.changed)
+		groups->settings.changed(groups->settings.ctx);
+}
+
 static void groups_on_resolv_conf(void *ctx)
 {
 	struct forward_groups *groups = ctx;
@@ -263,7 +281,7 @@ static void groups_on_resolv_conf(void *ctx)
 	struct upstream_list *fresh =
 		list_of_upstream(groups, NULL, CONF_UPSTREAM_RESOLV_CONF, old);
 
-	if (!fresh || lists_same(old, fresh)) {
+	if (!fresh || forward_groups_same(old, fresh)) {
 		upstream_list_release(fresh);
 		return;
 	}
@@ -275,6 +293,8 @@ static void groups_on_resolv_conf(void *ctx)
 	}
 	upstream_list_release(old);
 	log_list(groups, fresh);
+	if (fresh->count > 0)
+		groups_tell(groups);
 }
 
 int forward_groups_configure(struct forward_groups *groups, const struct conf *conf)
@@ -283,6 +303,7 @@ int forward_groups_configure(struct forward_groups *groups, const struct conf *c
 	struct forward_group *fresh = groups_make(groups, conf, count);
 	struct resolv_conf *follower = groups->resolv_conf;
 	bool is_same;
+	bool tells;
 
 	if (!fresh)
 		return UV_ENOMEM;
@@ -293,7 +314,8 @@ int forward_groups_configure(struct forward_groups *groups, const struct conf *c
 	if (groups_watch(groups, fresh, count) < 0)
 		goto fail;
 	is_same = groups->all && groups->upstream == conf->upstream &&
-		  lists_same(groups->all[groups->count - 1].list, fresh[count - 1].list);
+		  forward_groups_same(groups->all[groups->count - 1].list, fresh[count - 1].list);
+	tells = groups->all && !groups_same(groups, fresh, count);
 	groups_release(groups->all, groups->count);
 	groups->all = fresh;
 	groups->count = count;
@@ -305,6 +327,8 @@ int forward_groups_configure(struct forward_groups *groups, const struct conf *c
 	groups->resolv_conf = follower;
 	if (!is_same && fresh[count - 1].list)
 		log_list(groups, fresh[count - 1].list);
+	if (tells)
+		groups_tell(groups);
 	return 0;
 fail:
 	if (follower != groups->resolv_conf)

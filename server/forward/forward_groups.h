@@ -7,7 +7,8 @@
 #include <uv.h>
 
 #include "conf/conf.h"
-#include "server/dns/query.h"
+#include "parser/bytes.h"
+#include "server/dns/dns.h"
 #include "server/forward/prober.h"
 #include "server/forward/upstream.h"
 
@@ -26,6 +27,11 @@ struct forward_groups_settings {
 	const char *resolv_conf;         /**< Borrowed likewise. */
 	const struct conf_endpoint *own; /**< Where our own sockets are bound; copied. */
 	size_t own_count;
+	/** Other servers are in force, for some names or for all; on the loop thread, last. What is
+	 *  known from those before may not hold any more. Not called when no server is left: then
+	 *  that is all there is. May be NULL. */
+	void (*changed)(void *ctx);
+	void *ctx;
 };
 
 /** No groups yet: configure them. @return NULL if memory is short. */
@@ -38,10 +44,14 @@ int forward_groups_configure(struct forward_groups *groups, const struct conf *c
 /** True if there is any server to be asked, or could be once resolv.conf names one. */
 bool forward_groups_any(const struct forward_groups *groups);
 
-/** The group of the longest domain that holds the question's name. There is always one once they
- *  are configured. Borrowed until the loop goes on. */
+/** The group of the longest domain that holds a name. There is always one once they are configured.
+ *  Borrowed until the loop goes on.
+ *  @param name wire format, lower case, with the root; what follows it does not matter. */
 const struct forward_group *forward_groups_find(
-	const struct forward_groups *groups, const struct query *query);
+	const struct forward_groups *groups, struct bytes name);
+
+/** True if both name the same servers in the same order. Either may be NULL. */
+bool forward_groups_same(const struct upstream_list *a, const struct upstream_list *b);
 
 /** As forward_each_server(). */
 void forward_groups_each_server(const struct forward_groups *groups,

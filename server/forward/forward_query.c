@@ -115,6 +115,16 @@ static void query_server_refused(struct forward_query *query)
 		forward_query_next(query);
 }
 
+static bool speaks_edns(const struct forward_query *query, const struct upstream_server *server)
+{
+	const uint64_t now_ms = query_now_ms(query);
+
+	if (now_ms < server->no_edns_until_ms)
+		return false;
+	return cache_key_dnssec_ok(&query->key) ||
+	       (now_ms >= server->drops_edns_until_ms && query->round < FORWARD_PLAIN_ROUND);
+}
+
 static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t server,
 	enum forward_reason reason, bool is_tcp, bool has_edns)
 {
@@ -129,7 +139,7 @@ static struct forward_attempt *attempt_new(struct forward_query *query, uint8_t 
 	attempt->server = server;
 	attempt->reason = reason;
 	attempt->is_tcp = is_tcp;
-	attempt->has_edns = has_edns && now_ms >= its->no_edns_until_ms;
+	attempt->has_edns = has_edns && speaks_edns(query, its);
 	attempt->has_case =
 		now_ms >= its->breaks_case_until_ms && !(reason == FORWARD_CASE && !is_tcp);
 	attempt->sent_ns = uv_hrtime();
@@ -265,19 +275,41 @@ static void clients_reply(struct forward *forward, struct forward_client *client
 	}
 }
 
+/* Out of the cache, in which whatever settling a client brings in may be kept. @return what the
+ * reply lies in from then on; NULL if memory is short. */
+static void *reply_copy(struct message_reply *reply)
+{
+	const size_t offsets_octets = reply->ttl_count * sizeof(*reply->ttl_offsets);
+	uint16_t *offsets = malloc(offsets_octets + reply->octets.len);
+	uint8_t *octets = (uint8_t *)offsets + offsets_octets;
+
+	if (!offsets)
+		return NULL;
+	memcpy(offsets, reply->ttl_offsets, offsets_octets);
+	memcpy(octets, reply->octets.ptr, reply->octets.len);
+	reply->ttl_offsets = offsets;
+	reply->octets.ptr = octets;
+	return offsets;
+}
+
 /* False if there is no old answer. */
 static bool query_give_stale(struct forward_query *query)
 {
 	struct forward *forward = query->forward;
 	struct message_reply reply;
+	void *copy;
 
 	if (forward->cache_settings.stale_s == 0 ||
 		cache_find(forward->cache, &query->key, forward_now_s(), true, &reply) !=
 			CACHE_STALE)
 		return false;
+	copy = reply_copy(&reply);
+	if (!copy)
+		return false;
 	forward->stats.stale++;
 	query->is_stale_given = true;
 	clients_reply(forward, query_take_clients(query), &reply, MESSAGE_EDE_NONE);
+	free(copy);
 	return true;
 }
 
@@ -342,6 +374,13 @@ static void query_give_best(struct forward_query *query)
 
 /* Failing ----------------------------------------------------------------------------------- */
 
+/* Many a small forwarder knows no TCP, and many a firewall drops it. What a datagram may tell is
+ * asked for in one. */
+static bool can_do_without_tcp(enum forward_reason reason)
+{
+	return reason == FORWARD_FIRST || reason == FORWARD_CASE;
+}
+
 void forward_query_attempt_failed(struct forward_query *query, struct forward_attempt *attempt)
 {
 	struct upstream_server *server = forward_attempt_server(attempt);
@@ -354,8 +393,7 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 	if (is_tcp)
 		query->tcp_failed |= 1u << number;
 	forward_attempt_close(attempt);
-	/* Many a small forwarder knows no TCP. */
-	if (is_tcp && (reason == FORWARD_FIRST || reason == FORWARD_CASE)) {
+	if (is_tcp && can_do_without_tcp(reason)) {
 		forward_query_send(query, number, reason, false, has_edns);
 		return;
 	}
@@ -370,14 +408,34 @@ void forward_query_attempt_failed(struct forward_query *query, struct forward_at
 		query_server_refused(query);
 }
 
+/* The attempt stays open: what comes late is welcome. */
+static void attempt_is_late(struct forward_attempt *attempt)
+{
+	struct forward_query *query = attempt->query;
+	struct upstream_server *server = forward_attempt_server(attempt);
+
+	attempt->is_late = true;
+	if (attempt->is_tcp)
+		query->tcp_failed |= 1u << attempt->server;
+	query->forward->stats.timeouts++;
+	if (upstream_failed(server, FORWARD_ATTEMPT_MS * 1000))
+		prober_doubts(query->forward->prober, server);
+}
+
 /* Beginning --------------------------------------------------------------------------------- */
 
 static void query_on_timer(uv_timer_t *timer)
 {
 	struct forward_query *query = timer->data;
-	struct forward_attempt *attempt = query->attempts;
 	const uint64_t now_ms = query_now_ms(query);
+	struct forward_attempt *attempt;
 
+	/* A process that was stopped, or had no processor for a while, hears of its timers first.
+	 */
+	forward_udp_look(query);
+	if (uv_is_closing((const uv_handle_t *)timer))
+		return;
+	attempt = query->attempts;
 	if (now_ms >= query->started_ms + FORWARD_DEADLINE_MS) {
 		query_give_best(query);
 		return;
@@ -389,10 +447,12 @@ static void query_on_timer(uv_timer_t *timer)
 		return;
 	}
 	if (attempt && !attempt->is_late) {
-		attempt->is_late = true;
-		query->forward->stats.timeouts++;
-		if (upstream_failed(forward_attempt_server(attempt), FORWARD_ATTEMPT_MS * 1000))
-			prober_doubts(query->forward->prober, forward_attempt_server(attempt));
+		attempt_is_late(attempt);
+		if (attempt->is_tcp && can_do_without_tcp(attempt->reason)) {
+			forward_query_send(
+				query, attempt->server, attempt->reason, false, attempt->has_edns);
+			return;
+		}
 	}
 	/* Twice is enough where nobody listens. */
 	if (!attempt && query->has_network_error && query->round >= 1) {
@@ -400,6 +460,12 @@ static void query_on_timer(uv_timer_t *timer)
 		return;
 	}
 	forward_query_next(query);
+}
+
+static void query_set_list(struct forward_query *query, struct upstream_list *list)
+{
+	query->list = upstream_list_hold(list);
+	query->order_count = upstream_list_order(list, query->order);
 }
 
 struct forward_query *forward_query_new(
@@ -412,8 +478,7 @@ struct forward_query *forward_query_new(
 		return NULL;
 	query->forward = forward;
 	query->key = *key;
-	query->list = upstream_list_hold(list);
-	query->order_count = upstream_list_order(list, query->order);
+	query_set_list(query, list);
 	query->started_ms = uv_now(forward->loop);
 	uv_timer_init(forward->loop, &query->timer);
 	query->timer.data = query;
@@ -428,5 +493,30 @@ struct forward_query *forward_query_new(
 void forward_query_start(struct forward_query *query)
 {
 	assert(query->order_count > 0);
+	forward_query_next(query);
+}
+
+void forward_query_move(struct forward_query *query, struct upstream_list *list)
+{
+	struct upstream_list *old = query->list;
+
+	if (uv_is_closing((const uv_handle_t *)&query->timer) || !list || list->count == 0 ||
+		forward_groups_same(old, list))
+		return;
+	while (query->attempts)
+		forward_attempt_close(query->attempts);
+	query_set_list(query, list);
+	upstream_list_release(old);
+	query->position = 0;
+	query->round = 0;
+	query->answered = 0;
+	query->tcp_failed = 0;
+	query->refused_edns = 0;
+	query->has_network_error = false;
+	query->refused_in_turn = 0;
+	query->from_upstream = 0;
+	free(query->best);
+	query->best = NULL;
+	query->best_rank = 0;
 	forward_query_next(query);
 }

@@ -34,6 +34,8 @@
 #define FORWARD_ATTEMPTS_MAX 6u
 /** Datagrams on one socket that are not the reply: then TCP, which cannot be guessed into. */
 #define FORWARD_JUNK_MAX 16u
+/** From this round on EDNS is left out: old routers and firewalls drop what has it. */
+#define FORWARD_PLAIN_ROUND 2u
 /** RFC 8767 section 5: the client response timer. */
 #define FORWARD_STALE_MS 1800u
 
@@ -95,7 +97,8 @@ struct forward_query {
 	size_t position;          /**< In `order`, of the next server. */
 	unsigned round;           /**< How often all have been asked. */
 	uint32_t answered;        /**< Servers that gave a reply that is no use, a bit each. */
-	uint32_t tcp_failed;      /**< Servers that could not be asked over TCP. */
+	uint32_t tcp_failed;      /**< Servers that could not be asked over TCP, or not in time. */
+	uint32_t refused_edns;    /**< Servers that said that they do not know it. */
 	bool wants_tcp;           /**< The first client came by TCP. */
 	bool is_stale_given;      /**< Clients got an old answer; a new one is for the cache. */
 	bool has_network_error;   /**< The last attempt failed at once. */
@@ -136,7 +139,7 @@ struct forward {
 	struct forward_stats stats;
 	uv_poll_t udp_poll;                 /**< Of `udp_epoll`. */
 	int udp_epoll;                      /**< All sockets of attempts over UDP; -1: none. */
-	bool is_taking;                     /**< Events of `udp_epoll` are being worked off. */
+	bool is_taking;                     /**< Datagrams of upstreams are being worked off. */
 	struct forward_attempt *udp_closed; /**< To be freed behind them. */
 	struct forward_outbox outbox;       /**< Empty unless `is_taking`. */
 	uv_prepare_t udp_prepare;           /**< Sends what is unsent before the loop waits. */
@@ -166,6 +169,10 @@ void forward_outbox_flush(struct forward *forward);
 struct forward_query *forward_query_new(
 	struct forward *forward, const struct cache_key *key, struct upstream_list *list);
 void forward_query_start(struct forward_query *query);
+
+/** Begins anew with other servers, within the time that it has. Nothing if they are the same, or
+ *  there is none. @param list held by the query; may be NULL. */
+void forward_query_move(struct forward_query *query, struct upstream_list *list);
 
 /** Settles all clients with SERVFAIL, or, with `is_quiet`, without a reply, and frees itself. */
 void forward_query_fail(struct forward_query *query, uint32_t extended_error, bool is_quiet);
@@ -206,6 +213,9 @@ int forward_udp_send(struct forward_attempt *attempt);
 /** Connects; sends when connected. The attempt is to be closed also if that fails.
  *  @return 0 or a negative libuv error. */
 int forward_tcp_send(struct forward_attempt *attempt);
+/** Takes what has come for a query already, before its time is judged. It may be closing
+ *  afterwards. */
+void forward_udp_look(struct forward_query *query);
 /** Sends what waits for the loop to wait. */
 void forward_udp_flush(struct forward *forward);
 /** Gives the attempt up: its descriptor is free at once, its memory later. */

@@ -58,6 +58,29 @@ static bool is_edns_trouble(const struct forward_attempt *attempt, const struct 
 		       !message->has_edns);
 }
 
+/* Some send back the header alone, which is enough to be asked again, and for nothing else. */
+static bool is_bare_edns_trouble(
+	const struct forward_attempt *attempt, const uint8_t *octets, size_t len)
+{
+	static const uint8_t no_counts[8];
+	const uint8_t rcode = len == DNS_HEADER_OCTETS ? octets[3] & 0x0f : DNS_RCODE_NOERROR;
+
+	return attempt->has_edns && (rcode == DNS_RCODE_FORMERR || rcode == DNS_RCODE_NOTIMP) &&
+	       dns_read_u16(octets) == attempt->id && (octets[2] & 0xf8) == 0x80 &&
+	       memcmp(octets + 4, no_counts, sizeof(no_counts)) == 0;
+}
+
+static void query_ask_without_edns(struct forward_query *query, struct forward_attempt *attempt)
+{
+	const uint8_t server = attempt->server;
+	const bool is_tcp = attempt->is_tcp;
+	const enum forward_reason reason = attempt->reason;
+
+	query->refused_edns |= 1u << server;
+	forward_attempt_close(attempt);
+	forward_query_send(query, server, reason, is_tcp, false);
+}
+
 static void attempt_has_replied(struct forward_attempt *attempt)
 {
 	const uint64_t took_us = (uv_hrtime() - attempt->sent_ns) / 1000;
@@ -65,6 +88,16 @@ static void attempt_has_replied(struct forward_attempt *attempt)
 	/* A connection takes longer than a datagram, and is not what is compared. */
 	upstream_replied(forward_attempt_server(attempt), attempt->is_tcp ? 0 : (uint32_t)took_us);
 	attempt->query->refused_in_turn = 0;
+}
+
+static bool is_asked_over_tcp(const struct forward_query *query, uint8_t server)
+{
+	for (const struct forward_attempt *attempt = query->attempts; attempt;
+		attempt = attempt->next) {
+		if (attempt->is_tcp && attempt->server == server)
+			return true;
+	}
+	return false;
 }
 
 static void query_take_truncated(struct forward_query *query, struct forward_attempt *attempt,
@@ -81,6 +114,9 @@ static void query_take_truncated(struct forward_query *query, struct forward_att
 		forward_query_send(query, server, FORWARD_TRUNCATED, true, has_edns);
 		return;
 	}
+	/* The connection was late; it may bring the whole reply until the next one is due. */
+	if (!is_tcp && is_asked_over_tcp(query, server))
+		return;
 	query->answered |= 1u << server;
 	forward_query_next(query);
 }
@@ -91,16 +127,13 @@ static void query_take_reply(struct forward_query *query, struct forward_attempt
 	const unsigned rank = reply_rank(message);
 	const uint8_t server = attempt->server;
 	const bool is_newest = attempt == query->attempts;
-	const bool is_tcp = attempt->is_tcp;
-	const enum forward_reason reason = attempt->reason;
 
 	if (rank == 0) {
 		forward_query_finish(query, message);
 		return;
 	}
 	if (is_edns_trouble(attempt, message)) {
-		forward_attempt_close(attempt);
-		forward_query_send(query, server, reason, is_tcp, false);
+		query_ask_without_edns(query, attempt);
 		return;
 	}
 	query_keep_best(query, octets, len, rank);
@@ -171,12 +204,17 @@ static void attempt_learn(const struct forward_attempt *attempt, const struct me
 	bool is_case_broken_now)
 {
 	struct upstream_server *server = forward_attempt_server(attempt);
-	const uint64_t until_ms = uv_now(attempt->forward->loop) + UPSTREAM_QUIRK_MS;
+	const uint64_t now_ms = uv_now(attempt->forward->loop);
 
-	if (is_case_broken_now)
-		server->breaks_case_until_ms = until_ms;
-	if (!attempt->has_edns && reply_rank(message) == 0 && server->no_edns_until_ms == 0)
-		server->no_edns_until_ms = until_ms;
+	/* In lower case, where it was not before. */
+	if (is_case_broken_now || (attempt->reason == FORWARD_CASE && !attempt->has_case))
+		server->breaks_case_until_ms = now_ms + UPSTREAM_QUIRK_MS;
+	if (attempt->has_edns || reply_rank(message) != 0)
+		return;
+	if ((attempt->query->refused_edns & 1u << attempt->server) != 0)
+		server->no_edns_until_ms = now_ms + UPSTREAM_QUIRK_MS;
+	else if (now_ms >= server->no_edns_until_ms && now_ms >= server->drops_edns_until_ms)
+		server->drops_edns_until_ms = now_ms + UPSTREAM_DROPS_EDNS_MS;
 }
 
 void forward_query_take(
@@ -186,6 +224,10 @@ void forward_query_take(
 	const bool is_case = is_case_broken(attempt, octets, len);
 	struct message message;
 
+	if (is_bare_edns_trouble(attempt, octets, len)) {
+		query_ask_without_edns(query, attempt);
+		return;
+	}
 	if (is_case && may_break_case(attempt))
 		memcpy(octets + DNS_HEADER_OCTETS, question.ptr, question.len);
 	switch (message_check((struct bytes){octets, len}, attempt->id, question, &message)) {

@@ -99,6 +99,13 @@ static void udp_take(struct forward_attempt *attempt)
 	}
 }
 
+static void udp_end_taking(struct forward *forward)
+{
+	forward_outbox_flush(forward);
+	forward->is_taking = false;
+	udp_free_closed(forward);
+}
+
 static void udp_on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct forward *forward = poll->data;
@@ -110,9 +117,25 @@ static void udp_on_ready(uv_poll_t *poll, int status, int events)
 	forward->is_taking = true;
 	for (int i = 0; i < count; i++)
 		udp_take(ready[i].data.ptr);
-	forward_outbox_flush(forward);
-	forward->is_taking = false;
-	udp_free_closed(forward);
+	udp_end_taking(forward);
+}
+
+void forward_udp_look(struct forward_query *query)
+{
+	struct forward *forward = query->forward;
+	struct forward_attempt *attempts[FORWARD_ATTEMPTS_MAX];
+	size_t count = 0;
+
+	/* What comes makes and ends attempts. */
+	for (struct forward_attempt *attempt = query->attempts;
+		attempt && count < FORWARD_ATTEMPTS_MAX; attempt = attempt->next) {
+		if (!attempt->is_tcp)
+			attempts[count++] = attempt;
+	}
+	forward->is_taking = true;
+	for (size_t i = 0; i < count; i++)
+		udp_take(attempts[i]);
+	udp_end_taking(forward);
 }
 
 int forward_udp_send(struct forward_attempt *attempt)

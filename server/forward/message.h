@@ -52,9 +52,10 @@ enum message_verdict {
 
 /** An upstream's reply, parsed in place. Views live as long as the octets do. */
 struct message {
-	/** As received up to and without OPT. Additional records behind OPT are dropped: nothing
-	 *  can be moved over OPT's place without a look into every RDATA for pointers, and
-	 *  additional records may be left out (RFC 2181 section 9). Usually OPT is the last. */
+	/** As received up to and without OPT, or to the end of the last record. Additional records
+	 * behind OPT are dropped: nothing can be moved over OPT's place without a look into every
+	 * RDATA for pointers, and additional records may be left out (RFC 2181 section 9). Usually
+	 * OPT is the last. */
 	struct bytes octets;
 	uint16_t question_octets;
 	uint16_t type;  /**< Of the question. */

@@ -1,5 +1,5 @@
 /** @file Upstream servers and what is known of how they do. A list is made once and then only its
- *  servers' health changes; a query in flight keeps the list that it began with.
+ *  servers' health changes; a query in flight holds the list that it asks.
  *
  *  Pure: no sockets, no clock, no log. */
 #ifndef SERVER_FORWARD_UPSTREAM_H
@@ -16,8 +16,11 @@
 #define UPSTREAM_SERVERS_MAX 16u
 /** What does not speak EDNS, or changes the case of questions, is asked with them again after
  *  this: servers are replaced. */
-#define UPSTREAM_QUIRK_MS     UINT64_C(3600000)
-#define UPSTREAM_TOKEN_OCTETS 16u
+#define UPSTREAM_QUIRK_MS UINT64_C(3600000)
+/** What only seems to drop questions with EDNS, because it answered one without and no other: after
+ *  this. */
+#define UPSTREAM_DROPS_EDNS_MS UINT64_C(300000)
+#define UPSTREAM_TOKEN_OCTETS  16u
 
 struct upstream_server {
 	struct conf_endpoint endpoint;
@@ -29,6 +32,7 @@ struct upstream_server {
 	bool is_down; /**< A probe failed too; said in the log. */
 	bool is_loop; /**< Our own question came back from it: it is not asked. */
 	uint64_t no_edns_until_ms;
+	uint64_t drops_edns_until_ms; /**< No matter to questions with DO: these need EDNS. */
 	uint64_t breaks_case_until_ms;
 
 	uint8_t token[UPSTREAM_TOKEN_OCTETS]; /**< In the name of the last probe. */

@@ -27,7 +27,7 @@
 #define SOCKET_BUFFER_OCTETS 65536
 
 const struct listener_tcp_limits listener_tcp_limits_default = {
-	/* With queue, gathered replies and a kept message at their worst, 80 MiB; far above what
+	/* With queue, gathered replies and a kept message at their worst, 100 MiB; far above what
 	 * resolvers keep open to one server, and below the usual limit of 1,024 descriptors. */
 	.connections_max = 256,
 	/* A quarter: one address cannot displace the connections of all others. Programs on this
@@ -42,6 +42,9 @@ const struct listener_tcp_limits listener_tcp_limits_default = {
 	.unsettled_max = 128,
 	/* One longest reply: who has not taken that has no use for a second. */
 	.write_queue_octets_max = TCP_FRAME_OCTETS_MAX,
+	/* Replies that come later find reading paused too late: 128 of them, each up to 64 KiB, for
+	 * each of 256 connections would be 2 GiB. Two connections may be as greedy as that. */
+	.unread_octets_max = 16 << 20,
 };
 
 struct listener_tcp {

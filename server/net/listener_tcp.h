@@ -31,7 +31,10 @@ struct listener_tcp_limits {
 				     reading pauses there. */
 	size_t write_queue_octets_max; /**< Replies not yet taken, with what it costs to keep them:
 					    reading pauses above. May be exceeded by what was
-					    gathered at that time, 128 KiB. */
+					    gathered at that time, 128 KiB, and by replies that
+					    come later. */
+	size_t unread_octets_max;      /**< The same of all connections: with more than that, a
+					    later reply ends a connection that is over its own. */
 };
 
 /** Sensible limits, each with its reason. */
@@ -40,7 +43,7 @@ extern const struct listener_tcp_limits listener_tcp_limits_default;
 struct listener_tcp_stats {
 	uint64_t accepted;
 	uint64_t refused; /**< Closed at once: no memory. */
-	uint64_t evicted; /**< Closed so that a newer one had room. */
+	uint64_t evicted; /**< Closed so that others had room. */
 	uint64_t queries;
 	uint64_t replies;
 	uint64_t timed_out;

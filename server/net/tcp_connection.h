@@ -33,7 +33,8 @@ struct tcp_connections {
 	struct listener_tcp_stats stats;
 	struct tcp_connection *oldest; /**< Longest without such progress. */
 	struct tcp_connection *newest;
-	unsigned unfreed; /**< Also those whose close callbacks are still to come. */
+	size_t queued_octets; /**< Replies not taken, of all of them. */
+	unsigned unfreed;     /**< Also those whose close callbacks are still to come. */
 	void (*on_freed)(struct tcp_connections *connections); /**< One is gone. */
 	size_t gathered;                                       /**< Octets in `replies`. */
 	uint8_t read[TCP_READ_OCTETS];      /**< Used within one callback only. */

@@ -50,6 +50,7 @@ static int connection_queue(struct tcp_connection *connection, const uint8_t *oc
 	if (connection->queued_octets == 0)
 		connection->write_since_ms = tcp_connection_now_ms(connection);
 	connection->queued_octets += sizeof(*write) + len;
+	connection->all->queued_octets += sizeof(*write) + len;
 	connection->unsent_octets =
 		uv_stream_get_write_queue_size(tcp_connection_stream(connection));
 	tcp_connection_pause_if_full(connection);
@@ -96,6 +97,7 @@ static void connection_written(uv_write_t *request, int status)
 	struct tcp_write *write = (struct tcp_write *)request;
 
 	connection->queued_octets -= sizeof(*write) + write->len;
+	connection->all->queued_octets -= sizeof(*write) + write->len;
 	free(write);
 	if (connection->state == TCP_CLOSED)
 		return;
@@ -115,15 +117,32 @@ static void connection_written(uv_write_t *request, int status)
 
 /* Later replies. Not gathered: what is being gathered may be another connection's. */
 
+/* What is queued for connections that are closed counts until its memory is free. */
+static bool connection_takes_too_little(const struct tcp_connection *connection)
+{
+	const struct listener_tcp_limits *limits = &connection->all->limits;
+
+	return connection->queued_octets > limits->write_queue_octets_max &&
+	       connection->all->queued_octets > limits->unread_octets_max;
+}
+
 static void connection_send(struct tcp_connection *connection, struct bytes reply)
 {
 	uint8_t prefix[TCP_PREFIX_OCTETS] = {(uint8_t)(reply.len >> 8), (uint8_t)reply.len};
 	uv_buf_t buffers[] = {uv_buf_init((char *)prefix, TCP_PREFIX_OCTETS),
 		uv_buf_init((char *)reply.ptr, (unsigned)reply.len)};
-	int taken = uv_try_write(tcp_connection_stream(connection), buffers, 2);
-	size_t sent = taken > 0 ? (size_t)taken : 0;
-	int rc = taken < 0 && taken != UV_EAGAIN ? taken : 0;
+	int taken;
+	size_t sent;
+	int rc;
 
+	if (connection_takes_too_little(connection)) {
+		connection->all->stats.evicted++;
+		tcp_connection_stop(connection);
+		return;
+	}
+	taken = uv_try_write(tcp_connection_stream(connection), buffers, 2);
+	sent = taken > 0 ? (size_t)taken : 0;
+	rc = taken < 0 && taken != UV_EAGAIN ? taken : 0;
 	connection->all->stats.replies++;
 	if (rc == 0 && sent < TCP_PREFIX_OCTETS)
 		rc = connection_queue(connection, prefix + sent, TCP_PREFIX_OCTETS - sent);

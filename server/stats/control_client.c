@@ -33,30 +33,50 @@ static bool be_patient(int fd, int patience_ms)
 	       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0;
 }
 
-static enum control_result join(int fd, const char *path)
+/* After a call that failed. On a socket with a time-out the kernel starts none again: whoever is
+ * stopped and goes on (SIGCONT) meets EINTR without any handler, see signal(7). */
+static bool is_worth_another_try(int64_t deadline_ms)
+{
+	if (errno != EINTR)
+		return false;
+	if (now_ms() <= deadline_ms)
+		return true;
+	errno = EAGAIN;
+	return false;
+}
+
+static enum control_result join(int fd, const char *path, int64_t deadline_ms)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int rc;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		errno = ENAMETOOLONG;
 		return CONTROL_FAILED;
 	}
 	strcpy(address.sun_path, path);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+	do
+		rc = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+	while (rc < 0 && is_worth_another_try(deadline_ms));
+	if (rc == 0)
 		return CONTROL_OK;
 	return errno == ENOENT || errno == ECONNREFUSED ? CONTROL_NOBODY : failure();
 }
 
-static enum control_result say(int fd, const char *request)
+static enum control_result say(int fd, const char *request, int64_t deadline_ms)
 {
 	char line[256];
 	int len = snprintf(line, sizeof(line), "%s\n", request);
+	ssize_t sent;
 
 	if (len < 0 || (size_t)len >= sizeof(line)) {
 		errno = EMSGSIZE;
 		return CONTROL_FAILED;
 	}
-	return send(fd, line, (size_t)len, MSG_NOSIGNAL) == len ? CONTROL_OK : failure();
+	do
+		sent = send(fd, line, (size_t)len, MSG_NOSIGNAL);
+	while (sent < 0 && is_worth_another_try(deadline_ms));
+	return sent == len ? CONTROL_OK : failure();
 }
 
 /* Until the other end closes. */
@@ -100,9 +120,9 @@ enum control_result control_ask(
 	if (fd < 0)
 		return CONTROL_FAILED;
 	if (be_patient(fd, patience_ms))
-		result = join(fd, path);
+		result = join(fd, path, deadline_ms);
 	if (result == CONTROL_OK)
-		result = say(fd, request);
+		result = say(fd, request, deadline_ms);
 	if (result == CONTROL_OK)
 		result = hear(fd, deadline_ms, out_document);
 	saved_errno = errno;

@@ -34,7 +34,7 @@ const struct stats_metric stats_metrics[] = {
 	{"tcp", "accepted", NULL, "tcp_accepted_connections_total", STATS_UNIT_COUNT,
 		"connections accepted", "TCP connections that came in."},
 	{"tcp", "evicted", NULL, "tcp_evicted_connections_total", STATS_UNIT_COUNT,
-		"connections evicted", "TCP connections closed so that newer ones had room."},
+		"connections evicted", "TCP connections closed so that others had room."},
 	{"tcp", "refused", NULL, "tcp_refused_connections_total", STATS_UNIT_COUNT,
 		"connections refused", "TCP connections closed at once: no memory."},
 	{"tcp", "timed_out", NULL, "tcp_timed_out_connections_total", STATS_UNIT_COUNT,

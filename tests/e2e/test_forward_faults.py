@@ -184,6 +184,27 @@ class ResolvConf(Case):
         self.expect("192.0.2.2")
         self.assertIn("is leasedns itself", us.log())
 
+    def test_kept_answers_are_those_of_the_servers_in_force(self):
+        """A network joined, or a tunnel: the old servers' answers, and failures, are of no use."""
+        alive = self.player(PLAYER, echo)
+        self.player(PLAYER2, lambda its, query, source: its.send(reply(query, address="192.0.2.2"),
+                                                                 source))
+        self.PATH.unlink(missing_ok=True)
+        self.write(f"nameserver {PLAYER}\n")
+        us = self.us("upstream = resolv.conf")
+        self.assertEqual(addresses(ask("kept.example")), [GOOD])
+        alive.play = lambda *_arguments: None
+        failing = threading.Thread(target=ask, args=("failing.example",))
+        failing.start()
+        wait_until(lambda: len(alive.ids) > 1, 20, "a question waits")
+        self.publish(f"nameserver {PLAYER2}\n")
+        failing.join()
+        self.assertEqual(addresses(ask("failing.example")), ["192.0.2.2"])
+        self.assertEqual(addresses(ask("kept.example")), ["192.0.2.2"])
+        self.publish("")
+        wait_until(lambda: "names no server" in us.log(), 20, "nobody is left to ask")
+        self.assertEqual(addresses(ask("kept.example")), ["192.0.2.2"])
+
 
 class Loops(Case):
     def test_own_sockets_are_never_asked(self):

@@ -149,6 +149,45 @@ static bool is_order(enum module module, const char *name, const struct pair *pa
 	return true;
 }
 
+/* Does one of the names that leases have go on behind it? */
+static bool is_first_of_labels(const char *name)
+{
+	const size_t len = strlen(name);
+
+	for (size_t i = 0; i < random_leases_name_count; i++) {
+		if (strncasecmp(random_leases_names[i], name, len) == 0 &&
+			random_leases_names[i][len] == '.')
+			return true;
+	}
+	return false;
+}
+
+static bool theirs_are_among_ours(const struct pair *pair)
+{
+	struct pair copy = *pair;
+	char *our_words[WORDS_MAX];
+	char *their_words[WORDS_MAX];
+	const size_t our_count = split(copy.ours.text, our_words);
+	const size_t their_count = split(copy.theirs.text, their_words);
+	size_t found = 0;
+
+	for (size_t i = 0; i < our_count && found < their_count; i++)
+		found += strcmp(our_words[i], their_words[found]) == 0;
+	return found == their_count;
+}
+
+/* Theirs has it under all of its labels, ours under the first. */
+static bool is_of_several_labels(enum module module, const char *name, const struct pair *pair)
+{
+	if (module != LIBVIRT)
+		return false;
+	if (strchr(name, '.'))
+		return theirs_is_found(pair) || theirs_is(pair, "UNAVAIL-NODATA");
+	return is_first_of_labels(name) && (ours_is_found(pair) || ours_is(pair, "NODATA")) &&
+	       (theirs_is(pair, "NXDOMAIN") || theirs_is(pair, "UNAVAIL-NODATA") ||
+		       theirs_are_among_ours(pair));
+}
+
 static struct {
 	const char *why;
 	bool (*applies)(enum module module, const char *name, const struct pair *pair);
@@ -161,6 +200,8 @@ static struct {
 	{"name below a zone or before a network's name: ours only", is_in_zone_or_network, 0},
 	{"host name that no guest may have: theirs only", is_refused_name, 0},
 	{"name with a dot at its end: ours never has one", is_dot_at_end, 0},
+	{"host name of several labels: theirs by all of them, ours by the first",
+		is_of_several_labels, 0},
 	{"same addresses in another order: what never ends comes first with ours, last with theirs",
 		is_order, 0},
 };
@@ -229,7 +270,10 @@ static bool compare_directories(unsigned long directories, uint64_t seed)
 #define LEASE(ip, mac, rest)                                                        \
 	"{\"ip-address\": \"" ip "\", \"mac-address\": \"" mac "\", \"hostname\": " \
 	"\"box\", \"expiry-time\": 0" rest "}"
-#define BOX           LEASE("192.168.122.5", "52:54:00:00:00:01", "")
+#define BOX LEASE("192.168.122.5", "52:54:00:00:00:01", "")
+#define WWW                                                                            \
+	"{\"ip-address\": \"192.168.122.5\", \"mac-address\": \"52:54:00:00:00:01\", " \
+	"\"hostname\": \"www.example.org\", \"expiry-time\": 0}"
 #define GUEST_OF(mac) "[{\"domain\": \"guest\", \"macs\": [\"" mac "\"]}]"
 
 static const struct {
@@ -245,6 +289,10 @@ static const struct {
 	{"case of the name", {{"virbr0.status", "[" BOX "]"}}, LIBVIRT, "BOX", "192.168.122.5",
 		"192.168.122.5"},
 	{"the zone", {{"virbr0.status", "[" BOX "]"}}, LIBVIRT, "box.libvirt", "192.168.122.5",
+		"NXDOMAIN"},
+	{"a host name of the Internet", {{"virbr0.status", "[" WWW "]"}}, LIBVIRT,
+		"www.example.org", "NXDOMAIN", "192.168.122.5"},
+	{"its first label", {{"virbr0.status", "[" WWW "]"}}, LIBVIRT, "www", "192.168.122.5",
 		"NXDOMAIN"},
 	{"order of a lease that never ends",
 		{{"virbr0.status", "[" BOX ", {\"ip-address\": \"192.168.122.4\", "

@@ -268,12 +268,105 @@ static void test_configuration_that_vanished_counts(void **state)
 	expect_answers_of_files("no configuration");
 }
 
-static void test_bad_configuration_is_unavailable(void **state)
+/* An index without names. */
+static void publish_index(const struct index_options *options)
 {
-	(void)state;
-	scratch_publish(world_path("etc"), "leasedns.conf", "nonsense\n");
-	for (size_t i = 0; i < WORLD_MODULES; i++)
+	struct store *store = store_new(NULL, 0);
+	struct index_file file;
+	int fd;
+
+	assert_non_null(store);
+	assert_int_equal(index_file_create(world_path(INDEX), &file), PARSER_OK);
+	assert_int_equal(index_build(store, options, file.fd, NULL, NULL), PARSER_OK);
+	assert_int_equal(index_file_publish(&file, &fd), PARSER_OK);
+	close(fd);
+	store_free(store);
+}
+
+static void put_bad_text(void)
+{
+	scratch_publish(world_path("etc"), "leasedns.conf", "[zone]\nnme = other\n");
+}
+
+static void put_bad_value(void)
+{
+	scratch_publish(world_path("etc"), "leasedns.conf", "[zone]\nname = other\nttl = x\n");
+}
+
+static void put_binary(void)
+{
+	scratch_write(world_path("etc"), "leasedns.conf", "\0\xff", 2);
+}
+
+static void put_conf_directory(void)
+{
+	assert_int_equal(unlink(world_path("etc/leasedns.conf")), 0);
+	assert_int_equal(mkdir(world_path("etc/leasedns.conf"), 0755), 0);
+}
+
+static void put_conf_fifo(void)
+{
+	assert_int_equal(unlink(world_path("etc/leasedns.conf")), 0);
+	assert_int_equal(mkfifo(world_path("etc/leasedns.conf"), 0644), 0);
+}
+
+static void put_conf_loop(void)
+{
+	assert_int_equal(unlink(world_path("etc/leasedns.conf")), 0);
+	assert_int_equal(symlink("leasedns.conf", world_path("etc/leasedns.conf")), 0);
+}
+
+static void expect_unavailable(void)
+{
+	for (size_t i = 0; i < WORLD_MODULES; i++) {
 		assert_string_equal(world_ask(&world_modules[i], "web", 0), UNAVAILABLE);
+		assert_string_equal(
+			world_ask_address(&world_modules[i], "192.168.122.10"), UNAVAILABLE);
+	}
+}
+
+/* The server keeps its settings if they become wrong in the file, and its index up to date. So do
+ * the modules, as long as the leases are those of the index; else nobody knows the settings. */
+static void test_bad_configuration_leaves_what_was_in_force(void **state)
+{
+	static void (*const puts[])(void) = {put_bad_text, put_bad_value, put_binary,
+		put_conf_directory, put_conf_fifo, put_conf_loop};
+	char *expected = ask_all();
+
+	for (size_t i = 0; i < COUNT(puts); i++) {
+		char *answers;
+
+		setup(state);
+		puts[i]();
+		alarm(CALL_S_MAX);
+		answers = ask_all();
+		assert_string_equal(answers, expected);
+		free(answers);
+		change_by_rename();
+		expect_unavailable();
+		world_drop_index();
+		expect_unavailable();
+		alarm(0);
+	}
+	free(expected);
+}
+
+/* It need not have been there when the server started. */
+static void test_bad_configuration_counts_as_none_where_there_was_none(void **state)
+{
+	const struct bytes zone = bytes_of_text("libvirt");
+	const char *conf = world_path("etc/leasedns.conf");
+	struct index_source source = {.path = bytes_of_text(conf)};
+	struct index_options options = {
+		.zones = &zone, .zone_count = 1, .sources = &source, .source_count = 1};
+
+	(void)state;
+	assert_int_equal(unlink(conf), 0);
+	source_stamp_take(conf, &source.stamp);
+	publish_index(&options);
+	assert_string_equal(world_ask(&world_modules[WORLD_LEASEDNS], "libvirt", 0), NODATA);
+	put_bad_text();
+	assert_string_equal(world_ask(&world_modules[WORLD_LEASEDNS], "libvirt", 0), NODATA);
 }
 
 /* An index without names that knows the lease file by a stamp of that age. */
@@ -284,18 +377,10 @@ static void put_empty_index_of_age(int64_t observed_after_ns)
 	struct index_source source = {.path = bytes_of_text(path)};
 	struct index_options options = {
 		.zones = &zone, .zone_count = 1, .sources = &source, .source_count = 1};
-	struct store *store = store_new(NULL, 0);
-	struct index_file file;
-	int fd;
 
 	source_stamp_take(path, &source.stamp);
 	source.stamp.observed_ns = source.stamp.mtime_ns + observed_after_ns;
-	assert_non_null(store);
-	assert_int_equal(index_file_create(world_path(INDEX), &file), PARSER_OK);
-	assert_int_equal(index_build(store, &options, file.fd, NULL, NULL), PARSER_OK);
-	assert_int_equal(index_file_publish(&file, &fd), PARSER_OK);
-	close(fd);
-	store_free(store);
+	publish_index(&options);
 }
 
 /* What was read in the tick of its last change may have changed again in that tick. */
@@ -658,7 +743,9 @@ int main(void)
 		cmocka_unit_test_setup(test_fresh_index_is_believed, setup),
 		cmocka_unit_test_setup(test_stale_index_is_not_believed, setup),
 		cmocka_unit_test_setup(test_configuration_that_vanished_counts, setup),
-		cmocka_unit_test_setup(test_bad_configuration_is_unavailable, setup),
+		cmocka_unit_test_setup(test_bad_configuration_leaves_what_was_in_force, setup),
+		cmocka_unit_test_setup(
+			test_bad_configuration_counts_as_none_where_there_was_none, setup),
 		cmocka_unit_test_setup(test_racy_index_is_not_believed, setup),
 		cmocka_unit_test_setup(test_missing_sources_are_unavailable, setup),
 		cmocka_unit_test_setup(test_bad_lease_file_costs_only_itself, setup),

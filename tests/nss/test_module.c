@@ -492,6 +492,9 @@ static void test_status_of_addresses(void **state)
 		{WORLD_LEASEDNS, "192.168.122.20", FOUND},
 		{WORLD_LEASEDNS, "192.168.122.14", FOUND},
 		{WORLD_LEASEDNS, "127.0.0.56", ABSENT},
+		{WORLD_LEASEDNS, "::ffff:192.168.122.10", FOUND},
+		{WORLD_LEASEDNS, "::ffff:192.168.122.99", ABSENT},
+		{WORLD_LEASEDNS, "::192.168.122.10", ABSENT},
 	};
 
 	(void)state;
@@ -547,6 +550,32 @@ static void test_other_families_have_no_data(void **state)
 			octets, 4, families[i], &host, buffer, sizeof(buffer), &error, &h_error);
 		assert_string_equal(world_triple(status, error, h_error), ABSENT);
 		assert_memory_equal(&host, &untouched.host, sizeof(host));
+	}
+}
+
+/* Who listens on "::" sees its peers of IPv4 so; to glibc's module `dns` that is an IPv4 address.
+ */
+static void test_mapped_address_is_one_of_ipv4(void **state)
+{
+	static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 192, 168, 122, 10};
+	const struct world_module *module = &world_modules[WORLD_LEASEDNS];
+	char buffer[1024];
+
+	(void)state;
+	for (int with_index = 1; with_index >= 0; with_index--) {
+		struct hostent host;
+		int error;
+		int h_error;
+		enum nss_status status = module->by_address(
+			mapped, 16, AF_INET6, &host, buffer, sizeof(buffer), &error, &h_error);
+
+		assert_string_equal(world_triple(status, error, h_error), FOUND);
+		assert_string_equal(host.h_name, "web.libvirt");
+		assert_int_equal(host.h_addrtype, AF_INET);
+		assert_int_equal(host.h_length, 4);
+		assert_memory_equal(host.h_addr_list[0], mapped + 12, 4);
+		assert_null(host.h_addr_list[1]);
+		world_drop_index();
 	}
 }
 
@@ -688,6 +717,51 @@ static void test_odd_guest_names_are_found(void **state)
 			expected));
 }
 
+/* libvirt stores what a guest asked for also where dnsmasq gave it no name: then it may be a name
+ * of the Internet, or of the zone itself. */
+static void test_guest_is_found_by_its_first_label_alone(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *libvirt;
+		const char *leasedns;
+	} rows[] = {
+		{"www.example.org", ABSENT, ABSENT},
+		{"www.example.org.", ABSENT, ABSENT},
+		{"example.org", ABSENT, ABSENT},
+		{"www", "found 192.168.122.30", "found 192.168.122.30"},
+		{"www.libvirt", "found 192.168.122.30", "found 192.168.122.30"},
+		{"libvirt", ABSENT, NODATA},
+		{"libvirt.example", ABSENT, ABSENT},
+		{"libvirt.libvirt", ABSENT, ABSENT},
+	};
+
+	(void)state;
+	scratch_publish(world_path("leases"), "virbr0.status",
+		"[{\"ip-address\":\"192.168.122.30\",\"mac-address\":\"52:54:00:00:00:30\","
+		"\"hostname\":\"www.example.org\",\"expiry-time\":0},"
+		"{\"ip-address\":\"192.168.122.31\",\"mac-address\":\"52:54:00:00:00:31\","
+		"\"hostname\":\"LibVirt.\",\"expiry-time\":0},"
+		"{\"ip-address\":\"192.168.122.32\",\"mac-address\":\"52:54:00:00:00:32\","
+		"\"hostname\":\"libvirt.example\",\"expiry-time\":0}]");
+	world_index();
+	for (int with_index = 1; with_index >= 0; with_index--) {
+		const struct world_module *libvirt = &world_modules[WORLD_LIBVIRT];
+		const struct world_module *leasedns = &world_modules[WORLD_LEASEDNS];
+
+		for (size_t i = 0; i < COUNT(rows); i++) {
+			assert_string_equal(world_ask(libvirt, rows[i].name, 0), rows[i].libvirt);
+			assert_string_equal(world_ask(leasedns, rows[i].name, 0), rows[i].leasedns);
+		}
+		assert_string_equal(world_ask_address(libvirt, "192.168.122.30"), "found www");
+		assert_string_equal(
+			world_ask_address(leasedns, "192.168.122.30"), "found www.libvirt");
+		assert_string_equal(world_ask_address(libvirt, "192.168.122.31"), ABSENT);
+		assert_string_equal(world_ask_address(leasedns, "192.168.122.32"), ABSENT);
+		world_drop_index();
+	}
+}
+
 /* --- Time to live ------------------------------------------------------------------------------
  */
 
@@ -826,11 +900,13 @@ int main(void)
 		cmocka_unit_test_setup(test_status_of_addresses, setup),
 		cmocka_unit_test_setup(test_status_where_there_is_no_source, setup),
 		cmocka_unit_test_setup(test_other_families_have_no_data, setup),
+		cmocka_unit_test_setup(test_mapped_address_is_one_of_ipv4, setup),
 		cmocka_unit_test_setup(test_address_of_wrong_length_is_absent, setup),
 		cmocka_unit_test_setup(test_case_and_trailing_dot_do_not_count, setup),
 		cmocka_unit_test_setup(test_name_of_any_bytes_and_length_is_absent, setup),
 		cmocka_unit_test_setup(test_absent_name_needs_no_buffer, setup),
 		cmocka_unit_test_setup(test_odd_guest_names_are_found, setup),
+		cmocka_unit_test_setup(test_guest_is_found_by_its_first_label_alone, setup),
 		cmocka_unit_test_setup(test_ttl_ends_with_the_lease, setup),
 		cmocka_unit_test_setup(test_ttl_is_never_negative, setup),
 		cmocka_unit_test_setup(test_ttl_and_canonical_name_need_not_be_wanted, setup),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,20 @@
 #include "tests/support/scratch.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int readdir_error; /* Comes after the first entry, if any. */
+
+struct dirent *__real_readdir(DIR *stream);
+struct dirent *__wrap_readdir(DIR *stream);
+
+struct dirent *__wrap_readdir(DIR *stream)
+{
+	if (readdir_error && telldir(stream) > 0) {
+		errno = readdir_error;
+		return NULL;
+	}
+	return __real_readdir(stream);
+}
 
 static struct conf conf_of(char **directories, size_t count)
 {
@@ -248,6 +263,29 @@ static void test_more_records_than_are_kept_is_told(void **state)
 	scan_free(scan);
 }
 
+/* What was not listed might have held the name. */
+static void test_directory_that_breaks_off_is_reported(void **state)
+{
+	static const struct {
+		int error;
+		bool transient;
+	} rows[] = {{EIO, false}, {ENOMEM, true}, {0, false}};
+	struct conf conf = conf_of((char **)state, 1);
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct scan *scan;
+
+		readdir_error = rows[i].error;
+		scan = scan_new(&conf);
+		readdir_error = 0;
+		assert_non_null(scan);
+		assert_true(scan_report(scan)->seen);
+		assert_int_equal(scan_report(scan)->failed, rows[i].error != 0);
+		assert_int_equal(scan_report(scan)->transient, rows[i].transient);
+		scan_free(scan);
+	}
+}
+
 static void test_shortage_is_told_from_absence(void **state)
 {
 	static const int errors[] = {EMFILE, ENFILE, ENOMEM};
@@ -274,6 +312,8 @@ int main(void)
 			test_bad_file_costs_only_that_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_more_records_than_are_kept_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_directory_that_breaks_off_is_reported, setup, teardown),
 		cmocka_unit_test(test_shortage_is_told_from_absence),
 	};
 

@@ -170,6 +170,53 @@ static void test_child_of_a_threaded_process_looks_up_in_the_files(void **state)
 	fork_while_threads_look_up();
 }
 
+/* What a thread that is cancelled brings back. */
+struct last_lookup {
+	int cancel_state; /* That it asks with. */
+	bool came_back;
+	int result;
+	int state_after;
+};
+
+static void *look_up_cancelled(void *ctx)
+{
+	struct last_lookup *last = ctx;
+	int ignored;
+
+	pthread_setcancelstate(last->cancel_state, &ignored);
+	pthread_cancel(pthread_self());
+	last->result = look_up();
+	last->came_back = true;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &last->state_after);
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &ignored);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that ended in the middle of a lookup would leave descriptors and memory behind. */
+static void test_thread_is_not_cancelled_within_a_lookup(void **state)
+{
+	static const int states[] = {PTHREAD_CANCEL_ENABLE, PTHREAD_CANCEL_DISABLE};
+
+	(void)state;
+	for (int with_index = 1; with_index >= 0; with_index--) {
+		for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+			struct last_lookup last = {.cancel_state = states[i]};
+			pthread_t thread;
+			void *end;
+
+			assert_int_equal(
+				pthread_create(&thread, NULL, look_up_cancelled, &last), 0);
+			assert_int_equal(pthread_join(thread, &end), 0);
+			assert_true(last.came_back);
+			assert_int_equal(last.result, 0);
+			assert_int_equal(last.state_after, states[i]);
+			assert_ptr_equal(end, PTHREAD_CANCELED);
+		}
+		world_drop_index();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +225,7 @@ int main(void)
 			test_child_of_a_threaded_process_looks_up_in_the_index, setup),
 		cmocka_unit_test_setup(
 			test_child_of_a_threaded_process_looks_up_in_the_files, setup),
+		cmocka_unit_test_setup(test_thread_is_not_cancelled_within_a_lookup, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

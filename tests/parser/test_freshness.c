@@ -19,26 +19,46 @@
 
 #define NONE SIZE_MAX
 
-/* What freshness_of() says of an index that recorded these sources, read both ways. */
-static enum freshness judge(
-	const struct index_source *sources, size_t count, char out_path[INDEX_META_TEXT_SIZE])
+/* An index that recorded these sources. The descriptor is the caller's. */
+static int index_with(const struct index_source *sources, size_t count, struct index *out_index,
+	struct index_window *window)
 {
 	static const struct bytes zone = {(const uint8_t *)"libvirt", 7};
 	struct index_options options = {
 		.zones = &zone, .zone_count = 1, .sources = sources, .source_count = count};
 	struct store *store = store_new(NULL, 0);
 	int fd = memfd_create("index", MFD_CLOEXEC);
-	struct index_window window;
-	struct index index;
-	enum freshness freshness;
 
 	assert_non_null(store);
 	assert_int_equal(index_build(store, &options, fd, NULL, NULL), PARSER_OK);
-	assert_int_equal(index_init_fd(&index, fd, &window), PARSER_OK);
-	freshness = freshness_of(&index, out_path);
+	assert_int_equal(index_init_fd(out_index, fd, window), PARSER_OK);
+	store_free(store);
+	return fd;
+}
+
+/* What freshness_of() says, asked both ways. */
+static enum freshness judge(
+	const struct index_source *sources, size_t count, char out_path[INDEX_META_TEXT_SIZE])
+{
+	struct index_window window;
+	struct index index;
+	int fd = index_with(sources, count, &index, &window);
+	enum freshness freshness = freshness_of(&index, out_path);
+
 	assert_int_equal(freshness_of(&index, NULL), freshness);
 	close(fd);
-	store_free(store);
+	return freshness;
+}
+
+static enum freshness judge_but_for(
+	const struct index_source *sources, size_t count, const char *excused)
+{
+	struct index_window window;
+	struct index index;
+	int fd = index_with(sources, count, &index, &window);
+	enum freshness freshness = freshness_but_for(&index, excused);
+
+	close(fd);
 	return freshness;
 }
 
@@ -113,6 +133,25 @@ static void test_stale_beats_racy_beats_fresh(void **state)
 	}
 }
 
+/* Of two paths to the same file one does not count. */
+static void test_one_source_may_be_whatever_it_is(void **state)
+{
+	struct index_source sources[] = {source_that_is(*state, 'C'), source_that_is(*state, 'S')};
+	const char *excused = scratch_path(*state, "file");
+	char other[PATH_MAX];
+
+	snprintf(other, sizeof(other), "/%s", excused);
+	assert_int_equal(judge_but_for(sources, 2, excused), FRESHNESS_FRESH);
+	assert_int_equal(judge_but_for(sources, 2, other), FRESHNESS_STALE);
+	assert_int_equal(judge_but_for(sources, 2, ""), FRESHNESS_STALE);
+	sources[1] = source_that_is(*state, 'R');
+	sources[1].path = bytes_of_text(other);
+	assert_int_equal(judge_but_for(sources, 2, excused), FRESHNESS_RACY);
+	assert_int_equal(judge_but_for(sources, 2, other), FRESHNESS_STALE);
+	sources[1].stamp.size++;
+	assert_int_equal(judge_but_for(sources, 2, excused), FRESHNESS_STALE);
+}
+
 static void test_path_that_no_system_call_takes_makes_the_index_stale(void **state)
 {
 	static const uint8_t long_path[PATH_MAX] = {[0 ... PATH_MAX - 1] = '/'};
@@ -148,6 +187,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stale_beats_racy_beats_fresh, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_one_source_may_be_whatever_it_is, setup, teardown),
 		cmocka_unit_test(test_path_that_no_system_call_takes_makes_the_index_stale),
 		cmocka_unit_test(test_a_spoilt_index_is_stale),
 	};

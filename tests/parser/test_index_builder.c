@@ -321,7 +321,8 @@ static void test_aliases_yield_to_exact_names_and_to_each_other(void **state)
 static void test_hostile_hostnames_hide_only_themselves(void **state)
 {
 	static const char *const rejected[] = {"localhost", "WPAD", "isatap.example", "hypervisor",
-		"HyperVisor.example.org", "libvirt", "-dash", "dash-", "12345", "10.0.0.1",
+		"HyperVisor.example.org", "libvirt", "libvirt.", "LibVirt.example.org",
+		"localhost.", "wpad.example.org.", "two..", "-dash", "dash-", "12345", "10.0.0.1",
 		"*.evil name\\\"\\\\x", "a..b", ".", "under score", "x\\u0000y", "\\u00e9t\\u00e9"};
 	char *directory = scratch_new();
 	struct built_index *built;
@@ -347,6 +348,7 @@ static void test_hostile_hostnames_hide_only_themselves(void **state)
 	scratch_free(directory);
 }
 
+/* Or any machine could be `www.example.org` for whoever has the module `libvirt` before `dns`. */
 static void test_of_a_full_name_the_first_label_is_published(void **state)
 {
 	char *directory = scratch_new();
@@ -361,9 +363,9 @@ static void test_of_a_full_name_the_first_label_is_published(void **state)
 		{"org", 0, NOW, "NXDOMAIN"});
 	assert_int_equal(index_find(&built->index, INDEX_KEY_HOSTNAME,
 				 bytes_of_text("vm.example.org"), &value),
-		INDEX_FOUND);
-	assert_int_equal(index_find(&built->index, INDEX_KEY_HOSTNAME, bytes_of_text("vm"), &value),
 		INDEX_ABSENT);
+	assert_int_equal(index_find(&built->index, INDEX_KEY_HOSTNAME, bytes_of_text("vm"), &value),
+		INDEX_FOUND);
 	assert_string_equal(names_of(built, "192.168.122.2", true),
 		"Vm hostname, Vm.Example.Org hostname hidden");
 	built_index_free(built);

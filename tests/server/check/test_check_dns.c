@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/check/check_dns.h"
+#include "tests/support/own_network.h"
 
 #define SOA "libvirt. 60 IN SOA leasedns.libvirt. hostmaster.libvirt. 4711 1 2 3 4"
 
@@ -180,5 +181,5 @@ int main(void)
 		cmocka_unit_test(test_silence_bad_names_and_many_at_once),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

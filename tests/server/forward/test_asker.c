@@ -2,6 +2,8 @@
 #include "server/forward/asker.h"
 
 #include "tests/server/loopback.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define TIMEOUT_MS 300
 /* c-ares has its own idea of how long that is. */
@@ -303,5 +305,5 @@ int main(void)
 		cmocka_unit_test(test_sent_query_without_reply_is_heard_empty),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -9,8 +9,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "server/forward/forward_query.h"
 #include "server/support/log.h"
 #include "tests/server/asking.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 8000
 #define SERVERS     3
@@ -23,6 +26,8 @@ enum manner {
 	REFUSING,   /* REFUSED. */
 	FAILING,    /* SERVFAIL. */
 	OLD,        /* FORMERR without OPT to whatever has OPT. */
+	OLDER,      /* The same, and no question in it. */
+	OLDEST,     /* Nothing at all to whatever has OPT. */
 	LOWERING,   /* Writes the question in lower case. */
 	TRUNCATING, /* TC over UDP. */
 	LYING,      /* Everything wrong first, then right. */
@@ -35,6 +40,7 @@ struct server {
 	int connection; /* -1: none. */
 	uint16_t port;
 	enum manner manner;
+	bool is_deaf_to_tcp; /* Connections are made, and nothing comes of them. */
 	unsigned asked_udp;
 	unsigned asked_tcp;
 	unsigned asked_with_edns;
@@ -64,6 +70,7 @@ struct world {
 	struct origin origin;
 	struct got got[REPLIES_MAX];
 	size_t got_count;
+	void (*settled)(struct world *world); /* What a client brings in then; NULL: nothing. */
 };
 
 /* Servers ----------------------------------------------------------------------------------- */
@@ -205,6 +212,17 @@ static void server_answer(
 		reply[11] = 0;
 		server_send(server, to, reply, len - 11);
 		return;
+	case OLDER:
+		if (query[11] == 0)
+			break;
+		make_reply(query, 1, false, reply);
+		memset(reply + 4, 0, 8);
+		server_send(server, to, reply, 12);
+		return;
+	case OLDEST:
+		if (query[11] == 0)
+			break;
+		return;
 	case TRUNCATING:
 		len = make_reply(query, 0, false, reply);
 		reply[2] |= 2;
@@ -240,10 +258,10 @@ static void server_serve_tcp(struct server *server)
 		if (server->manner == LOWERING)
 			lower_question(reply + 2);
 		dns_write_u16(reply, (uint16_t)len);
-		/* In two pieces, and not at the border of the prefix. */
-		assert_int_equal(send(server->connection, reply, 1, MSG_NOSIGNAL), 1);
-		assert_int_equal(
-			send(server->connection, reply + 1, len + 1, MSG_NOSIGNAL), len + 1);
+		/* In two pieces, and not at the border of the prefix. Nobody may be there any
+		 * more. */
+		if (send(server->connection, reply, 1, MSG_NOSIGNAL) == 1)
+			send(server->connection, reply + 1, len + 1, MSG_NOSIGNAL);
 	}
 	close(server->connection);
 	server->connection = -1;
@@ -259,7 +277,7 @@ static void server_serve(struct server *server)
 	while ((len = recvfrom(server->udp, query, sizeof(query), 0, (struct sockaddr *)&from,
 			&from_len)) > 0)
 		server_answer(server, &from, query, (size_t)len);
-	if (server->manner != SILENT)
+	if (server->manner != SILENT && !server->is_deaf_to_tcp)
 		server_serve_tcp(server);
 }
 
@@ -287,6 +305,8 @@ static void on_settled(const struct listener_client *client, struct bytes reply)
 	got->id = reply.len > 0 ? dns_read_u16(reply.ptr) : 0;
 	if (reply.len > 0)
 		memcpy(got->octets, reply.ptr, reply.len);
+	if (world->settled)
+		world->settled(world);
 }
 
 /* @param text of the [forward] section: "%0" to "%2" are the servers. */
@@ -339,7 +359,7 @@ static void turn(struct world *world)
 		ready[count++] = (struct pollfd){world->servers[i].tcp, POLLIN, 0};
 		ready[count++] = (struct pollfd){world->servers[i].connection, POLLIN, 0};
 	}
-	poll(ready, count, 5);
+	poll(ready, count, STEADY_CLOCK_WAIT_MS);
 	uv_run(&world->loop, UV_RUN_NOWAIT);
 	for (size_t i = 0; i < SERVERS; i++)
 		server_serve(&world->servers[i]);
@@ -370,13 +390,15 @@ static void await_got(struct world *world, size_t count)
 
 struct client {
 	bool is_tcp;
+	bool dnssec_ok;
 	const char *from; /* NULL: 127.0.0.1 */
 };
 
 /* Asks as a listener would. */
 static void ask_as(struct world *world, uint16_t id, const char *name, struct client as)
 {
-	const struct asking_how how = {.has_edns = true, .udp_octets = 1232};
+	const struct asking_how how = {
+		.has_edns = true, .udp_octets = 1232, .dnssec_ok = as.dnssec_ok};
 	struct listener_client client = {.origin = &world->origin.origin, .is_tcp = as.is_tcp};
 	uint8_t octets[512];
 	static uint8_t reply[ANSWER_TCP_OCTETS_MAX];
@@ -584,6 +606,28 @@ static void test_tcp_clients_are_served_over_tcp_where_there_is_some(void **stat
 	world_close(world);
 }
 
+/* Firewalls drop what opens a connection: nothing tells that it failed. */
+static void test_connection_without_a_word_leads_back_to_datagrams(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	uint64_t connections;
+	(void)state;
+
+	world->servers[0].is_deaf_to_tcp = true;
+	ask_as(world, 1, "a.example", (struct client){.is_tcp = true});
+	await_got(world, 1);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	world->servers[0].manner = LOWERING;
+	assert_string_equal(answer_to(world, "abcdefghijklmnopqrstuvwxyz.example"), "NOERROR 1");
+	connections = forward_stats(world->forward)->attempts_tcp;
+	assert_string_equal(answer_to(world, "zyxwvutsrqponmlkjihgfedcba.example"), "NOERROR 1");
+	assert_int_equal(forward_stats(world->forward)->attempts_tcp, connections);
+	world->servers[0].manner = TRUNCATING;
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 0");
+	assert_int_equal(world->got[3].octets[2] & 2, 2);
+	world_close(world);
+}
+
 static void test_silent_server_costs_one_question_its_patience(void **state)
 {
 	struct world *world = world_open("upstream = %0 %1\ncache-size = 0", 0);
@@ -620,6 +664,64 @@ static void test_nobody_answers_in_bounded_time(void **state)
 	assert_string_equal(answer_to(world, "a.example"), "SERVFAIL 0 ede 22");
 	assert_true(now_ms() - start < 100);
 	assert_int_equal(forward_stats(world->forward)->sockets, 0);
+	world_close(world);
+}
+
+/* The process was stopped, or the host had no time for it. */
+static void test_reply_that_lies_there_is_no_timeout(void **state)
+{
+	struct world *world = world_open("upstream = %0", 0);
+	(void)state;
+
+	ask(world, 1, "a.example");
+	uv_run(&world->loop, UV_RUN_NOWAIT);
+	server_serve(&world->servers[0]);
+	steady_clock_skip(5000);
+	await_got(world, 1);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	assert_int_equal(forward_stats(world->forward)->timeouts, 0);
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	world_close(world);
+}
+
+/* A connection that got its reply reads on: its next questions may fail at once, and that is kept.
+ */
+static void fill_cache(struct world *world)
+{
+	const struct asking_how plain = {0};
+	struct cache_key key;
+	struct query query;
+	uint8_t octets[512];
+	char name[32];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "failed%u.example", i);
+		const struct bytes view = {octets, asking_query(name, DNS_TYPE_A, &plain, octets)};
+
+		assert_int_equal(query_parse(view, &query), QUERY_OK);
+		cache_key_of(world->forward->cache, &query, &key);
+		cache_store_failure(world->forward->cache, &key, MESSAGE_EDE_NONE, forward_now_s());
+	}
+}
+
+static void test_old_answer_is_whole_for_each_of_its_clients(void **state)
+{
+	struct world *world =
+		world_open("upstream = %0\ncache-size = 4\nmax-ttl = 1\nserve-stale = 3600", 0);
+	(void)state;
+
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	world->servers[0].manner = SILENT;
+	steady_clock_skip(2100);
+	world->settled = fill_cache;
+	for (uint16_t i = 1; i < 4; i++)
+		ask(world, i, "a.example");
+	await_got(world, 4);
+	for (size_t i = 1; i < 4; i++) {
+		assert_string_equal(words_of(&world->got[i]), "NOERROR 1 ede 3");
+		assert_memory_equal(
+			world->got[i].octets + world->got[i].len - 15 - 6, "\xc0\0\2\1", 4);
+	}
 	world_close(world);
 }
 
@@ -667,6 +769,41 @@ static void test_server_without_edns_is_asked_without(void **state)
 		assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
 	assert_int_equal(world->servers[0].asked_udp, 6);
 	assert_int_equal(world->servers[0].asked_with_edns, 1);
+	world_close(world);
+}
+
+/* The header alone is all that some send back. */
+static void test_error_without_a_question_leads_to_a_question_without_edns(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	(void)state;
+
+	world->servers[0].manner = OLDER;
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_udp, 3); /* It is known for an hour. */
+	assert_int_equal(world->servers[0].asked_with_edns, 1);
+	world_close(world);
+}
+
+/* Old routers and firewalls drop what has OPT. Who wants DNSSEC needs it. */
+static void test_silence_leads_to_a_question_without_edns(void **state)
+{
+	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
+	unsigned asked;
+	(void)state;
+
+	world->servers[0].manner = OLDEST;
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	asked = world->servers[0].asked_with_edns;
+	assert_string_equal(answer_to(world, "b.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_with_edns, asked); /* It is known. */
+	asked = world->servers[0].asked_udp - asked;
+	ask_as(world, 1, "c.example", (struct client){.dnssec_ok = true});
+	await_got(world, 3);
+	assert_string_equal(words_of(&world->got[2]), "SERVFAIL 0 ede 22");
+	/* None more without. */
+	assert_int_equal(world->servers[0].asked_udp - world->servers[0].asked_with_edns, asked);
 	world_close(world);
 }
 
@@ -841,28 +978,91 @@ static void test_stop_lets_clients_go(void **state)
 	world_close(world);
 }
 
-static void test_reload_keeps_cache_and_questions_in_flight(void **state)
+static void configure_server(struct world *world, size_t number)
+{
+	world->conf.upstream_servers[0].port = world->servers[number].port;
+	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
+}
+
+static void test_reload_keeps_the_cache(void **state)
 {
 	struct world *world = world_open("upstream = %0", 0);
-	struct conf_endpoint other = world->conf.upstream_servers[0];
+	(void)state;
+
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_udp, 1);
+	world->conf.cache_kib = 8192; /* Another cache: empty. */
+	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
+	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
+	assert_int_equal(world->servers[0].asked_udp, 2);
+	world_close(world);
+}
+
+/* What the old ones said, and that they said nothing, does not hold any more. */
+static void test_other_servers_are_asked_all_anew(void **state)
+{
+	struct world *world = world_open("upstream = %0", 0);
 	(void)state;
 
 	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
 	world->servers[0].manner = SILENT;
 	ask(world, 1, "b.example");
-	other.port = world->servers[1].port;
-	world->conf.upstream_servers[0] = other;
-	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
-	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
-	assert_int_equal(world->servers[1].asked_udp, 0);
-	assert_string_equal(answer_to(world, "c.example"), "NOERROR 1");
+	run_for(world, 100);
+	configure_server(world, 1);
+	ask(world, 2, "b.example");
+	await_got(world, 3);
+	assert_string_equal(words_of(&world->got[1]), "NOERROR 1");
+	assert_string_equal(words_of(&world->got[2]), "NOERROR 1");
 	assert_int_equal(world->servers[1].asked_udp, 1);
-	world->servers[0].manner = FAITHFUL;
-	await_got(world, 4);
-	world->conf.cache_kib = 8192; /* Another cache: empty. */
-	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
 	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
 	assert_int_equal(world->servers[1].asked_udp, 2);
+	world_close(world);
+}
+
+/* Replies that were on their way to sockets that are closed by now; failures; TCP. */
+static void test_servers_change_while_replies_are_on_their_way(void **state)
+{
+	struct world *world = world_open("upstream = %0", 0);
+	char name[32];
+	(void)state;
+
+	for (uint16_t i = 0; i < 60; i++) {
+		world->servers[i % 2].manner = (enum manner)(i % (FLOODING + 1));
+		snprintf(name, sizeof(name), "n%u.example", i);
+		ask_as(world, i, name, (struct client){.is_tcp = i % 3 == 0});
+		if (i % 4 == 0)
+			turn(world);
+		configure_server(world, i % 2 == 0);
+		if (i % 5 == 0)
+			turn(world);
+	}
+	world->servers[0].manner = world->servers[1].manner = FAITHFUL;
+	await_got(world, 60);
+	assert_int_equal(forward_stats(world->forward)->pending, 0);
+	assert_int_equal(forward_stats(world->forward)->sockets, 0);
+	world_close(world);
+}
+
+static void test_another_cache_keeps_questions_in_flight(void **state)
+{
+	struct world *world = world_open("upstream = %0", 0);
+	(void)state;
+
+	world->servers[0].manner = SILENT;
+	ask(world, 1, "a.example");
+	run_for(world, 100);
+	world->conf.cache_kib = 8192;
+	assert_int_equal(forward_configure(world->forward, &world->conf), 0);
+	world->servers[0].manner = FAITHFUL;
+	ask(world, 2, "a.example");
+	assert_int_equal(forward_stats(world->forward)->merged, 1);
+	await_got(world, 2);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	assert_string_equal(words_of(&world->got[1]), "NOERROR 1");
+	assert_string_equal(answer_to(world, "A.example"), "NOERROR 1");
+	assert_int_equal(world->got[2].answered, ANSWERED_CACHED);
 	world_close(world);
 }
 
@@ -897,11 +1097,16 @@ int main(void)
 		cmocka_unit_test(test_too_much_that_is_no_reply_leads_to_tcp),
 		cmocka_unit_test(test_truncated_reply_is_asked_for_over_tcp),
 		cmocka_unit_test(test_tcp_clients_are_served_over_tcp_where_there_is_some),
+		cmocka_unit_test(test_connection_without_a_word_leads_back_to_datagrams),
 		cmocka_unit_test(test_silent_server_costs_one_question_its_patience),
 		cmocka_unit_test(test_nobody_answers_in_bounded_time),
+		cmocka_unit_test(test_reply_that_lies_there_is_no_timeout),
+		cmocka_unit_test(test_old_answer_is_whole_for_each_of_its_clients),
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),
+		cmocka_unit_test(test_error_without_a_question_leads_to_a_question_without_edns),
+		cmocka_unit_test(test_silence_leads_to_a_question_without_edns),
 		cmocka_unit_test(test_server_that_changes_case_is_found_out_over_tcp),
 		cmocka_unit_test(
 			test_server_that_changes_case_and_has_no_tcp_is_asked_in_lower_case),
@@ -911,11 +1116,14 @@ int main(void)
 		cmocka_unit_test(test_too_many_at_once_are_told_at_once),
 		cmocka_unit_test(test_one_client_cannot_take_all_places),
 		cmocka_unit_test(test_stop_lets_clients_go),
-		cmocka_unit_test(test_reload_keeps_cache_and_questions_in_flight),
+		cmocka_unit_test(test_reload_keeps_the_cache),
+		cmocka_unit_test(test_other_servers_are_asked_all_anew),
+		cmocka_unit_test(test_servers_change_while_replies_are_on_their_way),
+		cmocka_unit_test(test_another_cache_keeps_questions_in_flight),
 		cmocka_unit_test(test_own_address_is_never_asked),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
 	log_start(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -7,6 +7,8 @@
 #include "server/net/sockets.h"
 #include "server/support/log.h"
 #include "tests/server/asking.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 20000
 #define TEXT_SIZE   1024
@@ -94,7 +96,7 @@ static const struct forward_group *group_of(struct world *world, const char *nam
 	const size_t len = asking_query(name, DNS_TYPE_A, &plain, octets);
 
 	assert_int_equal(query_parse((struct bytes){octets, len}, &query), QUERY_OK);
-	return forward_groups_find(world->groups, &query);
+	return forward_groups_find(world->groups, (struct bytes){query.name, query.name_octets});
 }
 
 static void test_longest_domain_wins(void **state)
@@ -175,7 +177,7 @@ static void test_reload_keeps_what_is_known_of_servers(void **state)
 	assert_int_equal(group_of(&world, "x.example")->list->servers[0].latency_us, 0);
 	assert_int_equal(group_of(&world, "x.example")->list->servers[1].latency_us, 3000);
 	assert_int_equal(group_of(&world, "x.a")->list->servers[0].latency_us, 0);
-	/* A question in flight keeps the list that it began with. */
+	/* A question in flight may hold the old list. */
 	assert_int_equal(before->holders, 1);
 	assert_int_equal(before->servers[1].endpoint.octets[3], 4);
 	upstream_list_release(before);
@@ -228,5 +230,5 @@ int main(void)
 	};
 
 	log_start(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

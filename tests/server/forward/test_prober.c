@@ -6,6 +6,8 @@
 
 #include "server/support/log.h"
 #include "tests/server/loopback.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 /* In prober.c. */
 #define INTERVAL_MS 1000u
@@ -346,5 +348,5 @@ int main(void)
 	};
 
 	log_start(LOG_LEVEL_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "server/net/sockets.h"
+#include "tests/server/steady_clock.h"
 #include "tests/support/scratch.h"
 
 /* Soon: inotify told. The safety net alone would take up to two seconds. */

@@ -15,6 +15,8 @@
 
 #include "server/net/listener_tcp.h"
 #include "server/net/listener_udp.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 #define PATIENCE_MS 5000
 #define KEPT_MAX    300
@@ -108,17 +110,22 @@ static void open_udp(struct world *world, const char *address)
 		0);
 }
 
+static void open_tcp_with(struct world *world, const struct listener_tcp_limits *limits)
+{
+	open_world(world);
+	assert_int_equal(
+		listener_tcp_start(&world->loop, bound("127.0.0.1", SOCK_STREAM, &world->port_be),
+			limits, &world->ops, &world->tcp),
+		0);
+}
+
 static void open_tcp(struct world *world, unsigned unsettled_max)
 {
 	struct listener_tcp_limits limits = listener_tcp_limits_default;
 
 	limits.unsettled_max = unsettled_max;
 	limits.idle_ms = 300;
-	open_world(world);
-	assert_int_equal(
-		listener_tcp_start(&world->loop, bound("127.0.0.1", SOCK_STREAM, &world->port_be),
-			&limits, &world->ops, &world->tcp),
-		0);
+	open_tcp_with(world, &limits);
 }
 
 /* Ends only if no handle is left; what is not freed the address sanitizer tells. */
@@ -518,6 +525,48 @@ static void test_long_late_replies_are_whole(void **state)
 	close_world(&world);
 }
 
+/* One that reads gets all that it asked for; those that do not cannot fill the memory. */
+static void test_late_replies_that_nobody_takes_are_bounded(void **state)
+{
+	static uint8_t reply[ANSWER_TCP_OCTETS_MAX];
+	static uint8_t got[1 << 20];
+	struct listener_tcp_limits limits = listener_tcp_limits_default;
+	struct world world;
+	int idle[2];
+	int client;
+	(void)state;
+
+	limits.unread_octets_max = 1 << 20;
+	open_tcp_with(&world, &limits);
+	for (size_t i = 0; i < 2; i++) {
+		idle[i] = client_new(&world, "127.0.0.1", SOCK_STREAM);
+		for (int j = 0; j < 100; j++)
+			put_query(idle[i], 'i');
+	}
+	await_kept(&world, 200);
+	for (size_t i = 0; i < 200; i++)
+		listener_reply(&world.kept[i], (struct bytes){reply, sizeof(reply)});
+	run_for(&world, 10);
+	assert_int_equal(listener_tcp_stats(world.tcp)->evicted, 2);
+	assert_int_equal(listener_tcp_stats(world.tcp)->connections, 0);
+	client = client_new(&world, "127.0.0.1", SOCK_STREAM);
+	for (int i = 0; i < 8; i++)
+		put_query(client, 'c');
+	await_kept(&world, 208);
+	for (size_t i = 200; i < 208; i++)
+		listener_reply(&world.kept[i], (struct bytes){reply, sizeof(reply)});
+	for (size_t len = 0; len < 8 * (2 + sizeof(reply));) {
+		ssize_t count = take(&world, client, got, sizeof(got), PATIENCE_MS);
+
+		assert_true(count > 0);
+		len += (size_t)count;
+	}
+	close(client);
+	close(idle[0]);
+	close(idle[1]);
+	close_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,8 +582,9 @@ int main(void)
 		cmocka_unit_test(test_tcp_replies_at_once_need_no_pause),
 		cmocka_unit_test(test_replies_to_a_closed_connection_go_nowhere),
 		cmocka_unit_test(test_long_late_replies_are_whole),
+		cmocka_unit_test(test_late_replies_that_nobody_takes_are_bounded),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -18,6 +18,8 @@
 #include <cmocka.h>
 
 #include "server/net/tcp_connection.h"
+#include "tests/server/steady_clock.h"
+#include "tests/support/own_network.h"
 
 /* Never waited for by a test that passes. */
 #define PATIENCE_MS 5000
@@ -170,10 +172,12 @@ static void turn(struct server *server, int client, short events, uint64_t end_m
 		{.fd = uv_backend_fd(&server->loop), .events = POLLIN},
 		{.fd = client, .events = events},
 	};
-	int timeout = uv_backend_timeout(&server->loop);
-	int left = now_ms() < end_ms ? (int)(end_ms - now_ms()) : 0;
+	const int timeout = uv_backend_timeout(&server->loop);
 
-	poll(ready, 2, timeout < 0 || timeout > left ? left : timeout);
+	if (timeout >= 0 && now_ms() + (uint64_t)timeout < end_ms)
+		end_ms = now_ms() + (uint64_t)timeout;
+	while (poll(ready, 2, timeout == 0 ? 0 : STEADY_CLOCK_WAIT_MS) == 0 && now_ms() < end_ms)
+		;
 	uv_run(&server->loop, UV_RUN_NOWAIT);
 }
 
@@ -1023,10 +1027,9 @@ static void test_default_limits(void **state)
 static int warm_up(void **state)
 {
 	uv_loop_t loop;
-	(void)state;
 
 	signal(SIGPIPE, SIG_IGN);
-	return uv_loop_init(&loop) || uv_loop_close(&loop);
+	return own_network(state) || uv_loop_init(&loop) || uv_loop_close(&loop);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "server/net/port_holder.h"
+#include "tests/support/own_network.h"
 
 static struct conf_endpoint endpoint(const char *text, uint16_t port)
 {
@@ -106,5 +107,5 @@ int main(void)
 		cmocka_unit_test(test_another_address_is_nobodys_fault),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

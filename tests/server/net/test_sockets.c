@@ -19,6 +19,7 @@
 
 #include "server/net/sockets.h"
 #include "server/support/log.h"
+#include "tests/support/own_network.h"
 
 static struct conf_endpoint endpoint(const char *text, unsigned port)
 {
@@ -429,5 +430,5 @@ int main(void)
 	};
 
 	log_start(LOG_LEVEL_INFO);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, own_network, NULL);
 }

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,6 +161,26 @@ static void test_full_queue_is_given_up(void **state)
 	server_close(&server);
 }
 
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* However often a signal comes, be it SIGCONT to somebody who was in the background: the wait goes
+ * on, and ends in time. */
+static void test_signals_are_not_the_end(void **state)
+{
+	const struct sigaction act = {.sa_handler = on_signal};
+	const struct itimerval often = {{0, HASTE_MS * 1000 / 4}, {0, HASTE_MS * 1000 / 4}};
+	const struct itimerval never = {{0, 0}, {0, 0}};
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	test_full_queue_is_given_up(state);
+	expect(serve_pieces, PATIENCE_MS, CONTROL_OK, "xxxxx");
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
 static void test_too_long_documents_are_refused(void **state)
 {
 	(void)state;
@@ -192,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_document_is_what_comes_until_the_end),
 		cmocka_unit_test(test_server_that_hangs_is_given_up),
 		cmocka_unit_test(test_full_queue_is_given_up),
+		cmocka_unit_test(test_signals_are_not_the_end),
 		cmocka_unit_test(test_too_long_documents_are_refused),
 		cmocka_unit_test(test_nobody_is_told_from_failures),
 	};

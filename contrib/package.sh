@@ -63,7 +63,9 @@ main() {
 		rpm) package rpm -DCMAKE_INSTALL_LIBDIR=lib64 >&2 ;;
 		esac
 	done
-	ls "$BUILD"/*.deb "$BUILD"/*.rpm 2>/dev/null
+	for kind in "${kinds[@]}"; do
+		ls "$BUILD"/*."$kind"
+	done
 }
 
 main "$@"

@@ -214,9 +214,12 @@ main() {
 	SCRATCH=$(mktemp -d)
 	trap 'rm -rf "$SCRATCH"' EXIT
 	chmod 755 "$SCRATCH"
+	# Where the server writes as the user whom it becomes, if there is one.
+	mkdir "$SCRATCH/run"
+	chown leasedns: "$SCRATCH/run" 2>/dev/null || :
 	{
 		printf '[server]\nlisten = %s:%s\n' "$ADDRESS" "$port"
-		printf '[index]\nfile = %s/index.cdb\n' "$SCRATCH"
+		printf '[index]\nfile = %s/run/index.cdb\n' "$SCRATCH"
 		if [ -n "$sample" ]; then
 			printf '[leases]\nlibvirt = %s/leases\n' "$SCRATCH"
 			printf '[network]\nvirbr0 = default\nvirbr1 = lab\n'

@@ -128,8 +128,22 @@ void index_file_discard(struct index_file *file)
 	forget(file);
 }
 
+/* Who publishes in somebody else's directory gives the file away: it is believed only if it belongs
+ * to the owner of its directory. Who may not, leaves one that is not believed. */
+static void give_to_owner(const struct index_file *file)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(file->directory, &st) < 0 || st.st_uid == geteuid())
+		return;
+	rc = fchown(file->fd, st.st_uid, st.st_gid);
+	(void)rc;
+}
+
 enum parser_status index_file_publish(struct index_file *file, int *out_fd)
 {
+	give_to_owner(file);
 	/* Readable by all only when it is complete. */
 	if (fsync(file->fd) < 0 || fchmod(file->fd, 0644) < 0 ||
 		renameat(file->directory, file->temporary, file->directory, name_in(file->path)) <

@@ -18,7 +18,8 @@ struct index_file {
  *  @return PARSER_OK, PARSER_E_IO (errno), PARSER_E_NO_MEMORY. */
 enum parser_status index_file_create(const char *path, struct index_file *out_file);
 
-/** fsync, fchmod 0644, rename, fsync of the directory. If only the last fails, the file is
+/** Gives the file to the owner of the directory, if it may; fsync, fchmod 0644, rename, fsync of
+ *  the directory. If only the last fails, the file is
  *  published all the same: an older index that is back after a power failure is found stale.
  *  On success `*out_fd` is the descriptor of the published inode, the caller's to close; on
  *  failure the temporary is gone and errno says why. Either way `file` holds nothing any more. */

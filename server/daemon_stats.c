@@ -41,6 +41,7 @@ static char *daemon_stats(void *ctx)
 		.started_unix_s = daemon->started_unix_s,
 		.uptime_s = (uint64_t)(boot_time_s() - daemon->started_s),
 		.names = daemon->names,
+		.sockets = &daemon->sockets,
 		.stats = &daemon->stats,
 		.query_log = &daemon->query_log,
 		.builds = rebuild_stats(daemon->rebuild),

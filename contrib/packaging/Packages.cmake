@@ -27,8 +27,11 @@ endfunction()
 
 set(CPACK_PACKAGE_NAME leasedns)
 set(CPACK_PACKAGE_VENDOR "The leasedns authors")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "names for virtual machines on the host that runs them")
 set(CPACK_COMPONENTS_ALL leasedns nss)
+# One for each: CPack's own would be the same for both.
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
+set(summary_LEASEDNS "names for virtual machines on the host that runs them")
+set(summary_NSS "NSS modules for the names of virtual machines")
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_COMPONENT_LEASEDNS_DESCRIPTION
 "leasedns reads the DHCP leases and guests of libvirt's networks and answers

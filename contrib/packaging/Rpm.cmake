@@ -10,6 +10,8 @@ set(CPACK_RPM_PACKAGE_AUTOREQ ON)
 set(CPACK_RPM_PACKAGE_AUTOPROV ON)
 set(CPACK_RPM_COMPRESSION_TYPE xz)
 set(CPACK_RPM_PACKAGE_RELOCATABLE "")
+set(CPACK_RPM_LEASEDNS_PACKAGE_SUMMARY ${summary_LEASEDNS})
+set(CPACK_RPM_NSS_PACKAGE_SUMMARY ${summary_NSS})
 set(CPACK_RPM_SPEC_MORE_DEFINE
 "%define use_source_date_epoch_as_buildtime 1
 %define clamp_mtime_to_source_date_epoch 1

@@ -8,7 +8,6 @@
 
 #include "conf/conf_file.h"
 #include "server/forward/resolv_conf.h"
-#include "server/net/sockets.h"
 #include "server/support/privileges.h"
 
 const struct check_host check_host_default = {
@@ -21,12 +20,17 @@ const struct check_host check_host_default = {
 	.daemon_user = PRIVILEGES_USER,
 	.module_index = LEASEDNS_INDEX_FILE,
 	.module_conf = LEASEDNS_CONF_FILE,
+	.systemd = "/run/systemd/system",
+	.units = {"/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+		"/lib/systemd/system"},
 };
 
 /* Each may use what those before it found out. */
 static void (*const check_steps[])(struct check *check) = {
 	check_leases,
 	check_index,
+	check_files,
+	check_listen,
 	check_ask,
 	check_daemon,
 	check_resolv,
@@ -100,30 +104,6 @@ int check_read(const char *path, char **out_text, size_t *out_len)
 		break;
 	}
 	return ENOMEM;
-}
-
-/* Who listens on all addresses of a family has those of this host as well. */
-static bool check_covers(const struct conf_endpoint *listen, const struct conf_endpoint *server)
-{
-	static const uint8_t zero[16];
-	static const uint8_t loopback[16] = {[15] = 1};
-	bool is_loopback = server->family == 4 ? server->octets[0] == 127
-					       : memcmp(server->octets, loopback, 16) == 0;
-
-	return listen->family == server->family && listen->port == server->port && is_loopback &&
-	       memcmp(listen->octets, zero, listen->family == 4 ? 4 : 16) == 0;
-}
-
-bool check_is_us(const struct check *check, const struct conf_endpoint *server)
-{
-	const struct conf *conf = &check->conf->conf;
-
-	for (size_t i = 0; i < conf->listen_count; i++) {
-		if (sockets_endpoint_equal(&conf->listen[i], server) ||
-			check_covers(&conf->listen[i], server))
-			return true;
-	}
-	return false;
 }
 
 size_t check_module_in_use(const struct check *check)

@@ -14,6 +14,11 @@
 #include "server/names/listing.h"
 #include "server/names/names_source.h"
 
+struct json_object;
+
+/** Where units of systemd may be. */
+#define CHECK_UNIT_DIRECTORIES 4u
+
 /** Where a host keeps what is looked at. Tests have their own. */
 struct check_host {
 	const char *nsswitch_path;
@@ -25,9 +30,22 @@ struct check_host {
 	const char *daemon_user;  /**< Whom the daemon becomes, if that user exists. */
 	const char *module_index; /**< Where NSS modules look for the index. */
 	const char *module_conf;  /**< The configuration that NSS modules read. */
+	const char *systemd;      /**< Is there while systemd is the service manager. */
+	const char *units[CHECK_UNIT_DIRECTORIES]; /**< Where its units are; NULL ends. */
 };
 
 extern const struct check_host check_host_default;
+
+/** An address of the daemon. */
+struct check_listen {
+	struct conf_endpoint endpoint;
+	bool is_activated; /**< A service manager bound it. */
+	bool has_udp;      /**< Of a daemon that told. */
+	bool has_tcp;
+};
+
+/** As many as the configuration may have; of more the first are looked at. */
+#define CHECK_LISTEN_MAX 16u
 
 /** Of resolv.conf(5), what is not a server. */
 #define CHECK_SEARCH_MAX  6u
@@ -56,7 +74,7 @@ struct check_resolver {
 struct check_asked {
 	struct check_question *all;
 	size_t count;
-	struct check_question *daemon;   /**< SOA of the zone: one for each `listen`. */
+	struct check_question *daemon;   /**< SOA of the zone: one for each of `listen`. */
 	struct check_question *compared; /**< Addresses of living names, asked of the daemon. */
 	size_t compared_count;
 	struct check_question *resolver;  /**< SOA of the zone: one for each name server, … */
@@ -102,6 +120,12 @@ struct check {
 	size_t lease_count; /**< Alive. */
 	size_t ended_count;
 
+	/** Where the daemon answers; of one that does not tell, where it is to: never empty. */
+	struct check_listen listen[CHECK_LISTEN_MAX];
+	size_t listen_count;
+	bool listen_is_told; /**< By the daemon. */
+	bool is_activated;   /**< A service manager binds its sockets: they count. */
+
 	struct check_sample sample;   /**< Of any kind. */
 	struct check_sample hostname; /**< That a guest gave to DHCP. */
 	struct check_sample guest;    /**< That libvirt gave. */
@@ -135,7 +159,23 @@ const char *check_zone(const struct check *check);
  *  @return 0 or errno. */
 int check_read(const char *path, char **out_text, size_t *out_len);
 
-/** True if the endpoint is one that the daemon is to listen on. */
+/** Asks the running daemon for its statistics, over its control socket.
+ *  @return the caller's to put; NULL: none runs, or it does not say. */
+struct json_object *check_ask_control(const struct check *check);
+
+/** A text in an object of those; "" if there is none. */
+const char *check_json_text(struct json_object *object, const char *key);
+
+/** Adds to the last finding how the daemon gets this address from systemd instead of others. */
+void check_mend_socket(struct check *check, const struct conf_endpoint *endpoint);
+
+/** Where that address is asked: a wildcard at the loopback address of its family. */
+struct conf_endpoint check_reachable(const struct conf_endpoint *listen);
+
+/** Where other programs of this host ask the daemon. */
+struct conf_endpoint check_our_address(const struct check *check);
+
+/** True if the endpoint is one that the daemon listens on. */
 bool check_is_us(const struct check *check, const struct conf_endpoint *server);
 
 /** Position of one of our modules in nsswitch.conf that can be loaded; the count if there is none.
@@ -148,7 +188,10 @@ void check_clones(struct check *check);
 void check_names(struct check *check);
 void check_names_add_event(struct check *check, const struct index_event *event);
 void check_index(struct check *check);
+void check_files(struct check *check);
+void check_listen(struct check *check);
 void check_ask(struct check *check);
+void check_resolv_lines(struct check *check);
 void check_daemon(struct check *check);
 void check_resolv(struct check *check);
 void check_nsswitch(struct check *check);

@@ -33,21 +33,6 @@ static size_t ask_list_upstreams(
 	return count;
 }
 
-/* A wildcard address is asked at the loopback address of its family. */
-static struct conf_endpoint ask_reachable(const struct conf_endpoint *listen)
-{
-	static const uint8_t zero[16];
-	struct conf_endpoint endpoint = *listen;
-
-	if (memcmp(endpoint.octets, zero, endpoint.family == 4 ? 4 : 16) != 0)
-		return endpoint;
-	if (endpoint.family == 4)
-		memcpy(endpoint.octets, (uint8_t[]){127, 0, 0, 1}, 4);
-	else
-		endpoint.octets[15] = 1;
-	return endpoint;
-}
-
 /* Takes the next question of the array. */
 static struct check_question *ask_add(struct check_asked *asked, const struct conf_endpoint *server,
 	uint16_t type, const char *name)
@@ -77,13 +62,12 @@ static bool ask_is_plain(struct bytes name)
 
 static void ask_daemon(struct check *check)
 {
-	const struct conf *conf = &check->conf->conf;
 	struct check_asked *asked = &check->asked;
-	struct conf_endpoint first = ask_reachable(&conf->listen[0]);
+	struct conf_endpoint first = check_our_address(check);
 
 	asked->daemon = asked->all + asked->count;
-	for (size_t i = 0; i < conf->listen_count; i++) {
-		struct conf_endpoint server = ask_reachable(&conf->listen[i]);
+	for (size_t i = 0; i < check->listen_count; i++) {
+		struct conf_endpoint server = check_reachable(&check->listen[i].endpoint);
 
 		ask_add(asked, &server, DNS_TYPE_SOA, check_zone(check));
 	}
@@ -153,7 +137,9 @@ void check_ask(struct check *check)
 	check->resolver.count =
 		resolv_conf_read(check->host->resolv_conf_path, check->resolver.servers);
 	asked->upstream_count = ask_list_upstreams(check, upstreams);
-	asked->all = calloc(conf->listen_count + CHECK_COMPARED_MAX + 3 * check->resolver.count +
+	/* The daemon takes more for a server than glibc does. */
+	check_resolv_lines(check);
+	asked->all = calloc(check->listen_count + CHECK_COMPARED_MAX + 3 * check->resolver.count +
 				    asked->upstream_count + conf->zone_count,
 		sizeof(*asked->all));
 	if (!asked->all) {

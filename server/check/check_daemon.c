@@ -17,9 +17,28 @@ static bool daemon_holds(const char *holder)
 	return strstr(holder, "'leasedns'") || strstr(holder, "'systemd'");
 }
 
+/* The address that nobody else is likely to have. */
+static const struct conf_endpoint daemon_spare = {
+	.family = 4, .octets = {127, 0, 0, 57}, .port = 53};
+
+static void daemon_mend_taken(struct check *check, const char *how)
+{
+	struct check_report *report = &check->report;
+
+	check_mend(report, "%s; then systemctl restart leasedns", how);
+	if (check->is_activated) {
+		check_mend(report, "or choose another address:");
+		check_mend_socket(check, &daemon_spare);
+		return;
+	}
+	check_mend(report, "or choose another address: [server] listen = 127.0.0.57 in '%s'",
+		check->conf->path);
+}
+
 static void daemon_tell_silent(struct check *check, const char *where, const char *holder)
 {
 	struct check_report *report = &check->report;
+	uid_t uid;
 
 	if (!holder[0]) {
 		if (!check_find(report, CHECK_DAEMON_NOT_RUNNING, "nobody answers at %s", where))
@@ -33,13 +52,23 @@ static void daemon_tell_silent(struct check *check, const char *where, const cha
 	if (!daemon_holds(holder)) {
 		if (check_find(report, CHECK_PORT_TAKEN, "%s is taken by %s, which does not answer",
 			    where, holder))
-			check_mend(report,
-				"stop it, or choose another address: [server] listen "
-				"in '%s'",
-				check->conf->path);
+			daemon_mend_taken(check, "stop it");
+		return;
+	}
+	/* It just told where it answers. */
+	if (check->listen_is_told) {
+		if (!check_find(report, CHECK_DAEMON_SILENT, "%s runs, but no answer comes from %s",
+			    holder, where))
+			return;
+		check_mend(report, "nft list ruleset: does a firewall drop port 53 of %s?", where);
+		check_mend(report, "ip link set lo up, if 'ip link show lo' does not say UP");
 		return;
 	}
 	if (check_find(report, CHECK_DAEMON_SILENT, "%s at %s does not answer", holder, where)) {
+		if (check->is_activated &&
+			check_probe_user(check->host->daemon_user, &uid) == CHECK_USER_ABSENT)
+			check_mend(report, "systemd-sysusers: there is no user '%s'",
+				check->host->daemon_user);
 		check_mend(report, "systemctl status leasedns; journalctl -u leasedns");
 		check_mend(report, "systemctl restart leasedns");
 	}
@@ -63,28 +92,29 @@ static void daemon_tell_other(struct check *check, const struct check_question *
 	if (!check_find(report, CHECK_PORT_TAKEN, "%s is taken by %s, which does not know '%s': %s",
 		    where, holder[0] ? holder : "another program", check_zone(check), word))
 		return;
-	check_mend(report,
-		"stop it, keep it off that address (dnsmasq: bind-interfaces and "
-		"except-interface=lo), or choose another: [server] listen in '%s'",
-		check->conf->path);
-	check_mend(report, "systemctl restart leasedns");
+	daemon_mend_taken(check,
+		"stop it, or keep it off that address (dnsmasq: bind-interfaces and "
+		"except-interface=lo)");
 }
 
 static void daemon_look(struct check *check, size_t position)
 {
-	const struct conf_endpoint *listen = &check->conf->conf.listen[position];
+	const struct check_listen *listen = &check->listen[position];
 	const struct check_question *question = &check->asked.daemon[position];
 	char holder[PORT_HOLDER_TEXT_SIZE];
 	char where[CONF_ENDPOINT_TEXT_SIZE];
 
-	conf_endpoint_format(listen, where);
+	conf_endpoint_format(&listen->endpoint, where);
+	/* Without UDP there: that was said. */
+	if (check->listen_is_told && !listen->has_udp)
+		return;
 	if (question->has_replied && check_dns_is_ours(question, check_zone(check))) {
 		check->daemon_answers = true;
 		check_fact(
 			&check->report, "daemon", "%s answers for '%s'", where, check_zone(check));
 		return;
 	}
-	port_holder_format(listen, false, holder);
+	port_holder_format(&listen->endpoint, false, holder);
 	if (question->has_replied)
 		daemon_tell_other(check, question, where, holder);
 	else
@@ -130,6 +160,43 @@ static const struct check_question *daemon_find_difference(const struct check *c
 	return NULL;
 }
 
+/* A directory of leases that leasedns.service keeps from the daemon, or NULL. */
+static const char *daemon_find_hidden(const struct check *check)
+{
+	static const char *const seen[] = {"/usr/", "/etc/", "/run/", "/var/lib/"};
+	const struct conf *conf = &check->conf->conf;
+
+	for (size_t i = 0; check->is_activated && i < conf->lease_directory_count; i++) {
+		const char *directory = conf->lease_directories[i];
+		bool is_seen = false;
+
+		for (size_t k = 0; k < sizeof(seen) / sizeof(seen[0]); k++)
+			is_seen = is_seen || strncmp(directory, seen[k], strlen(seen[k])) == 0;
+		if (!is_seen)
+			return directory;
+	}
+	return NULL;
+}
+
+/* True if that was said. */
+static bool daemon_tell_hidden(struct check *check)
+{
+	const char *hidden = daemon_find_hidden(check);
+
+	if (!hidden)
+		return false;
+	if (check_find(&check->report, CHECK_LEASES_HIDDEN_FROM_DAEMON,
+		    "leasedns.service sees /usr, /etc, /run and /var/lib only, and the leases are "
+		    "in '%s'",
+		    hidden)) {
+		check_mend(&check->report, "systemctl edit leasedns, and write");
+		check_mend(&check->report, "    [Service]");
+		check_mend(&check->report, "    BindReadOnlyPaths=%s", hidden);
+		check_mend(&check->report, "systemctl restart leasedns");
+	}
+	return true;
+}
+
 static void daemon_compare(struct check *check)
 {
 	const struct timespec pause = {.tv_nsec = DAEMON_SETTLE_MS * 1000000L};
@@ -149,6 +216,8 @@ static void daemon_compare(struct check *check)
 	check_dns_ask(&again, 1);
 	if (daemon_agrees(check, &again))
 		return;
+	if (daemon_tell_hidden(check))
+		return;
 	daemon_expect(check, &again, &expected);
 	check_addresses_format(&again.addresses, said);
 	check_addresses_format(&expected, right);
@@ -159,22 +228,34 @@ static void daemon_compare(struct check *check)
 	check_mend(&check->report, "systemctl restart leasedns");
 }
 
+/* resolv.conf knows addresses only. */
+static void daemon_tell_port(struct check *check)
+{
+	static const struct conf_endpoint usual = {
+		.family = 4, .octets = {127, 0, 0, 56}, .port = 53};
+
+	if (!check_find(&check->report, CHECK_DAEMON_PORT,
+		    "the daemon is not on port 53, but on %u", check->listen[0].endpoint.port))
+		return;
+	if (check->is_activated)
+		check_mend_socket(check, &usual);
+	else
+		check_mend(&check->report, "write [server] listen = 127.0.0.56 in '%s'",
+			check->conf->path);
+}
+
 void check_daemon(struct check *check)
 {
-	const struct conf *conf = &check->conf->conf;
 	bool has_port_53 = false;
 
 	if (!check->asked.all)
 		return;
-	for (size_t i = 0; i < conf->listen_count; i++) {
+	for (size_t i = 0; i < check->listen_count; i++) {
 		daemon_look(check, i);
-		has_port_53 = has_port_53 || conf->listen[i].port == 53;
+		has_port_53 = has_port_53 || check->listen[i].endpoint.port == 53;
 	}
-	if (!has_port_53 &&
-		check_find(&check->report, CHECK_DAEMON_PORT,
-			"the daemon is not on port 53, but on %u", conf->listen[0].port))
-		check_mend(&check->report, "write [server] listen = 127.0.0.56 in '%s'",
-			check->conf->path);
+	if (!has_port_53)
+		daemon_tell_port(check);
 	if (check->asked.compared_count > 0 &&
 		check_dns_is_ours(&check->asked.daemon[0], check_zone(check)))
 		daemon_compare(check);

@@ -14,6 +14,9 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"names that cannot be read cannot be answered"},
 	[CHECK_LEASES_UNREADABLE_FOR_DAEMON] = {"leases-unreadable-for-daemon", "leases", CLOSED,
 		"the daemon gives up root, and then does not see the leases: DNS knows no names"},
+	[CHECK_LEASES_HIDDEN_FROM_DAEMON] = {"leases-hidden-from-daemon", "leases", CLOSED,
+		"the service is locked into an empty root, where that directory is not: DNS knows "
+		"no names"},
 	[CHECK_LEASES_FOREIGN] = {"leases-foreign", "leases", WARNING,
 		"a directory that libvirt does not write to will never have names"},
 	[CHECK_LEASES_EMPTY] = {"leases-empty", "leases", NOTE,
@@ -46,23 +49,39 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"index and read all lease files instead"},
 	[CHECK_CONF_ELSEWHERE] = {"conf-elsewhere", "index", WARNING,
 		"NSS modules read the default configuration only: DNS and NSS may disagree"},
+	[CHECK_FILE_PRIVATE] = {"file-private", "files", WARNING,
+		"programs read it as whoever they run as: they then know nothing of it, while root "
+		"sees all as it should be"},
 	[CHECK_DAEMON_NOT_RUNNING] = {"daemon-not-running", "daemon", CLOSED,
 		"DNS has no answers, and nobody keeps the index up to date"},
 	[CHECK_DAEMON_SILENT] = {"daemon-silent", "daemon", CLOSED,
-		"DNS has no answers while the daemon hangs, or a firewall drops them"},
+		"DNS has no answers while the daemon hangs, or something drops them on their way"},
 	[CHECK_DAEMON_OTHER_ZONE] = {"daemon-other-zone", "daemon", CLOSED,
 		"the daemon runs with another configuration than this one, or was not told to read "
 		"it again"},
 	[CHECK_DAEMON_INDEX_DIFFERS] = {"daemon-index-differs", "daemon", WARNING,
 		"DNS and NSS answer from different states"},
+	[CHECK_DAEMON_LISTEN_IGNORED] = {"daemon-listen-ignored", "daemon", WARNING,
+		"who asks there gets no answer: the sockets that the daemon was started with count "
+		"until it is started anew, and those of leasedns.socket always"},
+	[CHECK_DAEMON_ONE_TRANSPORT] = {"daemon-one-transport", "daemon", WARNING,
+		"nearly all questions come by UDP, and those with long answers again by TCP"},
+	[CHECK_DAEMON_ELSEWHERE] = {"daemon-elsewhere", "daemon", NOTE,
+		"leasedns.socket says where it listens, [server] listen does not; but the address "
+		"of 'leasedns', the zone's own name server, is what stands there"},
 	[CHECK_DAEMON_PORT] = {"daemon-port", "daemon", NOTE,
 		"resolv.conf cannot name a port: only resolvers that can may ask the daemon there"},
 	[CHECK_PORT_TAKEN] = {"port-taken", "daemon", CLOSED,
 		"the daemon cannot serve an address and port that another program has"},
 	[CHECK_NSSWITCH_UNREADABLE] = {"nsswitch-unreadable", "nsswitch", WARNING,
 		"programs may ask for hosts in another way than is assumed here"},
-	[CHECK_NSSWITCH_SYNTAX] = {"nsswitch-syntax", "nsswitch", WARNING,
-		"glibc throws the whole file away, and asks 'files' and 'dns' only"},
+	[CHECK_NSSWITCH_SYNTAX] = {"nsswitch-syntax", "nsswitch", ERROR,
+		"glibc throws the whole file away and finds nothing any more: no host, no user"},
+	[CHECK_NSSWITCH_UNENDED] = {"nsswitch-unended", "nsswitch", WARNING,
+		"a line above it counts, or glibc's default: 'files' and 'dns' only"},
+	[CHECK_NSSWITCH_ODD_NAME] = {"nsswitch-odd-name", "nsswitch", WARNING,
+		"each word is taken for one, also behind a '#', and passed over if there is none: "
+		"what was meant is not asked"},
 	[CHECK_NSSWITCH_LACKS_US] = {"nsswitch-lacks-us", "nsswitch", UNUSED,
 		"programs that ask glibc for hosts (ssh, ping, ...) are not led to guests without "
 		"DNS"},
@@ -85,6 +104,8 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"nscd keeps 'no such name', which hides a guest that has just started"},
 	[CHECK_RESOLVER_NONE] = {"resolver-none", "resolver", UNUSED,
 		"without a name server glibc asks 127.0.0.1"},
+	[CHECK_RESOLVER_LINE_IGNORED] = {"resolver-line-ignored", "resolver", WARNING,
+		"programs that ask glibc do not ask that server; some others do"},
 	[CHECK_RESOLVER_SILENT] = {"resolver-silent", "resolver", CLOSED,
 		"each lookup of a name that is not found before waits for it in vain"},
 	[CHECK_RESOLVER_NOT_US] = {"resolver-not-us", "resolver", UNUSED,
@@ -141,7 +162,12 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 	[CHECK_NAME_IN_SEARCH_DOMAIN] = {"name-in-search-domain", "names", WARNING,
 		"the short name means the guest here: that host is reached by its whole name only"},
 	[CHECK_TRACE_UNKNOWN] = {"trace-unknown", "trace", ERROR,
-		"what no lease file has, nobody can answer"},
+		"what no lease file has, nobody can answer: as of a guest with a static address, "
+		"on "
+		"a bridge to the outside, or of a session (qemu:///session)"},
+	[CHECK_TRACE_REFUSED] = {"trace-refused", "trace", ERROR,
+		"a guest chooses its hostname, and could pose as another host: that name is not "
+		"published, others of the guest are"},
 	[CHECK_TRACE_ENDED] = {"trace-ended", "trace", ERROR,
 		"a name ends with its lease, and comes back when the guest asks for its address "
 		"again"},

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,23 +182,23 @@ static void leases_look_at_directory(struct check *check, const struct store_dir
 /* The daemon gives up root to this user. */
 static void leases_look_as_daemon(struct check *check, const char *directory)
 {
-	const struct passwd *user = getpwnam(check->host->daemon_user);
 	struct check_access access = {0};
+	uid_t uid = 0;
 
-	if (!user || user->pw_uid == 0)
+	if (check_probe_user(check->host->daemon_user, &uid) != CHECK_USER_FOUND || uid == 0)
 		return;
-	if (!check_probe_access(user->pw_uid, directory, &access)) {
+	if (!check_probe_access(uid, directory, &access)) {
 		check_unseen(check, "whether the daemon's user may read the leases");
 		return;
 	}
 	if (access.system_error == 0 || access.system_error == ENOENT)
 		return;
 	if (!check_find(&check->report, CHECK_LEASES_UNREADABLE_FOR_DAEMON,
-		    "'%s' cannot be read by user '%s', whom the daemon becomes: %s", access.path,
-		    check->host->daemon_user, strerror(access.system_error)))
+		    "'%s' cannot be %s by user '%s', whom the daemon becomes: %s", access.path,
+		    access.is_above ? "passed" : "read", check->host->daemon_user,
+		    strerror(access.system_error)))
 		return;
-	check_mend(&check->report, "chmod o+rX '%s'", access.path);
-	check_mend(&check->report, "each directory above it needs x for others as well");
+	check_mend(&check->report, "chmod %s '%s'", access.is_above ? "o+x" : "o+rX", access.path);
 	check_mend(&check->report, "systemctl restart leasedns");
 }
 

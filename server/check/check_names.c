@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "parser/hostname.h"
 #include "server/names/lookup.h"
+#include "server/names/refusal.h"
 #include "server/support/log.h"
 
 /* Questions for hosts of the search domains: names times domains. */
@@ -26,32 +26,6 @@ static bool names_are_plain(struct bytes name)
 			return false;
 	}
 	return true;
-}
-
-/* Why no guest may be called so: hostname_is_publishable(), in words. */
-static const char *names_refusal(struct bytes name)
-{
-	static const char *const trusted[] = {"localhost", "wpad", "isatap"};
-	struct bytes label = hostname_first_label(name);
-	char host[HOST_NAME_MAX + 1] = "";
-	struct address address;
-
-	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++) {
-		if (bytes_equal_fold(label, bytes_of_text(trusted[i])))
-			return "programs trust a host of that name";
-	}
-	gethostname(host, sizeof(host) - 1);
-	if (bytes_equal_fold(label, hostname_first_label(bytes_of_text(host))))
-		return "it is the name of this host";
-	if (address_parse(name, &address))
-		return "it is an address";
-	if (!names_are_plain(name))
-		return "it has characters other than letters, digits, '-' and '_'";
-	if (!hostname_is_dns_name(name))
-		return "it is too long, or a part of it is";
-	if (!hostname_is_publishable(name))
-		return "it has only digits, or begins or ends with '-' or '_'";
-	return "it is a name of the zone itself";
 }
 
 /* Told of each guest that has it. */
@@ -79,7 +53,7 @@ void check_names_add_event(struct check *check, const struct index_event *event)
 	switch (event->kind) {
 	case INDEX_EVENT_HOSTNAME_REJECTED:
 		if (check_find(report, CHECK_NAME_REFUSED, "%s calls itself '%s': %s", address,
-			    name, names_refusal(event->name)))
+			    name, refusal_reason(event->name)))
 			check_mend(report, "in the guest: hostnamectl set-hostname NAME, and take "
 					   "a new lease");
 		break;
@@ -105,6 +79,20 @@ void check_names_add_event(struct check *check, const struct index_event *event)
 
 /* Others of the same name ------------------------------------------------------------------- */
 
+/* The host needs its own line. */
+static void names_mend_hosts(
+	struct check *check, struct bytes word, const char *shown, unsigned number)
+{
+	if (refusal_is_own_name(word))
+		check_mend(&check->report,
+			"that is the name of this host: call the guest otherwise (virsh "
+			"domrename '%s' NEW-NAME)",
+			shown);
+	else
+		check_mend(&check->report, "remove '%s' from line %u of %s", shown, number,
+			check->host->hosts_path);
+}
+
 /* A name of /etc/hosts: has it another address than a guest of that name? */
 static void names_compare_host(
 	struct check *check, const struct address *address, const char *word, unsigned number)
@@ -127,8 +115,7 @@ static void names_compare_host(
 		if (check_find(&check->report, CHECK_NAME_IN_HOSTS,
 			    "%s, line %u: '%s' is %s, its lease says %s", check->host->hosts_path,
 			    number, name, here, there))
-			check_mend(&check->report, "remove '%s' from line %u of %s", name, number,
-				check->host->hosts_path);
+			names_mend_hosts(check, bytes_of_text(word), name, number);
 	}
 	lookup_done(&lookup);
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define BLANKS " \t\r\v\f"
+#define BLANKS          " \t\r\v\f"
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
 /* In order: enum check_nss_status. */
 static const char *const check_nss_words[] = {"SUCCESS", "NOTFOUND", "UNAVAIL", "TRYAGAIN"};
@@ -19,6 +20,11 @@ bool check_nss_is_ours(const char *service)
 {
 	return strcmp(service, "leasedns") == 0 || strcmp(service, "libvirt") == 0 ||
 	       strcmp(service, "libvirt_guest") == 0;
+}
+
+bool check_nss_is_odd(const char *service)
+{
+	return service[strspn(service, NAME_CHARACTERS)] != '\0';
 }
 
 size_t check_nss_find(const struct check_nss_line *line, const char *name)
@@ -70,19 +76,18 @@ static void check_nss_skip_blanks(const char **at)
 	*at += strspn(*at, BLANKS);
 }
 
-/* "[!NOTFOUND=return SUCCESS = continue]", behind the bracket. False if it is not that. */
+/* "[!NOTFOUND=return SUCCESS = continue]", behind the bracket: one or more. False if it is not
+ * that. */
 static bool check_nss_take_actions(const char **at, struct check_nss_service *service)
 {
 	static const char *const actions[] = {"continue", "return", "merge"};
 
-	for (;;) {
+	check_nss_skip_blanks(at);
+	do {
 		bool is_not;
 		int status;
 		int action;
 
-		check_nss_skip_blanks(at);
-		if (**at == ']')
-			break;
 		is_not = **at == '!';
 		*at += is_not;
 		status = check_nss_take_word(at, check_nss_words, CHECK_NSS_STATUS_COUNT);
@@ -98,48 +103,76 @@ static bool check_nss_take_actions(const char **at, struct check_nss_service *se
 			if ((i == status) != is_not)
 				service->ends[i] = action == 1;
 		}
-	}
+		check_nss_skip_blanks(at);
+	} while (**at != ']');
 	(*at)++;
 	return true;
 }
 
-/* What follows "hosts:". */
+/* What follows "hosts:", as __nss_action_parse() of glibc takes it: there are no comments, and an
+ * action that follows no service ends the line. */
 static bool check_nss_take_services(const char *at, struct check_nss_line *line)
 {
 	for (;;) {
 		size_t len;
 
 		check_nss_skip_blanks(&at);
-		if (!*at)
-			return true;
-		if (*at == '[') {
-			at++;
-			if (line->count == 0 ||
-				!check_nss_take_actions(&at, &line->services[line->count - 1]))
-				return false;
-			continue;
-		}
 		len = strcspn(at, BLANKS "[");
+		if (len == 0)
+			return true;
 		check_nss_add(line, at, len);
 		at += len;
+		check_nss_skip_blanks(&at);
+		if (*at != '[')
+			continue;
+		at++;
+		if (!check_nss_take_actions(&at, &line->services[line->count - 1]))
+			return false;
 	}
 }
 
-/* The services of a line for hosts, or NULL. */
-static const char *check_nss_of_hosts(const char *line)
+/* Those whose lines glibc reads. */
+static bool check_nss_is_database(const char *name, size_t len)
 {
-	static const char key[] = "hosts";
+	static const char *const names[] = {"aliases", "ethers", "group", "group_compat", "gshadow",
+		"hosts", "initgroups", "netgroup", "networks", "passwd", "passwd_compat",
+		"protocols", "publickey", "rpc", "services", "shadow", "shadow_compat"};
 
-	check_nss_skip_blanks(&line);
-	if (strncmp(line, key, sizeof(key) - 1) != 0)
-		return NULL;
-	line += sizeof(key) - 1;
-	return *line == ':' || (*line && strchr(BLANKS, *line)) ? line + 1 : NULL;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A line as process_line() of glibc takes it. False if glibc gives up on the file. */
+static bool check_nss_take_line(const char *at, unsigned number, struct check_nss_line *line)
+{
+	struct check_nss_line other = {0};
+	const char *name;
+	size_t len;
+	bool is_fine;
+
+	check_nss_skip_blanks(&at);
+	name = at;
+	len = strcspn(at, BLANKS ":");
+	at += len;
+	if (!*at || !check_nss_is_database(name, len))
+		return true;
+	at += strspn(at, BLANKS ":");
+	is_fine = check_nss_take_services(at, &other);
+	if (len != 5 || memcmp(name, "hosts", 5) != 0)
+		return is_fine;
+	line->number = number;
+	line->count = other.count;
+	memcpy(line->services, other.services, sizeof(line->services));
+	if (!is_fine)
+		check_nss_set_default(line);
+	return is_fine;
 }
 
 enum check_nss_parsed check_nss_parse(const char *text, size_t len, struct check_nss_line *out_line)
 {
-	enum check_nss_parsed parsed = CHECK_NSS_PARSED;
 	unsigned number = 0;
 	const char *end = text + len;
 
@@ -150,25 +183,21 @@ enum check_nss_parsed check_nss_parse(const char *text, size_t len, struct check
 		const char *newline = memchr(text, '\n', room);
 		size_t octets = newline ? (size_t)(newline - text) : room;
 		char *line = strndup(text, octets);
-		const char *services;
+		struct check_nss_line unread = {0};
 
 		number++;
 		text += octets + (newline ? 1 : 0);
-		if (!line)
-			continue;
-		line[strcspn(line, "#")] = '\0';
-		services = check_nss_of_hosts(line);
-		if (services && parsed == CHECK_NSS_PARSED) {
-			out_line->count = 0;
-			out_line->number = number;
-			if (!check_nss_take_services(services, out_line)) {
-				check_nss_set_default(out_line);
-				parsed = CHECK_NSS_BAD;
-			}
+		if (line && !newline) {
+			/* What is not ended is not read. */
+			check_nss_take_line(line, number, &unread);
+			out_line->unended = unread.number;
+		} else if (line && !check_nss_take_line(line, number, out_line) &&
+			   out_line->bad == 0) {
+			out_line->bad = number;
 		}
 		free(line);
 	}
-	return parsed;
+	return out_line->bad ? CHECK_NSS_BAD : CHECK_NSS_PARSED;
 }
 
 struct check_nss_walk check_nss_walk(
@@ -248,10 +277,26 @@ static void check_nss_copy_ours(const struct check_nss_line *line, struct check_
 	check_nss_add(mended, "leasedns", 8);
 }
 
-void check_nss_mend(const struct check_nss_line *line, struct check_nss_line *out_mended)
+/* What was meant: names as far as they are some, and nothing of what looks like a comment. */
+static void check_nss_clean(const struct check_nss_line *line, struct check_nss_line *out_clean)
 {
+	*out_clean = (struct check_nss_line){.number = line->number};
+	for (size_t i = 0; i < line->count && line->services[i].name[0] != '#'; i++) {
+		struct check_nss_service service = line->services[i];
+
+		service.name[strspn(service.name, NAME_CHARACTERS)] = '\0';
+		if (service.name[0])
+			out_clean->services[out_clean->count++] = service;
+	}
+}
+
+void check_nss_mend(const struct check_nss_line *given, struct check_nss_line *out_mended)
+{
+	struct check_nss_line clean;
+	const struct check_nss_line *line = &clean;
 	bool has_ours = false;
 
+	check_nss_clean(given, &clean);
 	*out_mended = (struct check_nss_line){.number = line->number};
 	for (size_t i = 0; i < line->count; i++) {
 		const struct check_nss_service *service = &line->services[i];

@@ -29,21 +29,27 @@ struct check_nss_service {
 struct check_nss_line {
 	struct check_nss_service services[CHECK_NSS_SERVICES_MAX];
 	size_t count;
-	unsigned number; /**< In the file, from 1; 0: there is none, and glibc's default holds. */
+	unsigned number;  /**< In the file, from 1; 0: there is none, and glibc's default holds. */
+	unsigned bad;     /**< The first line, for hosts or not, that glibc gives up on; or 0. */
+	unsigned unended; /**< The last line, if it is for hosts and no newline ends it; or 0. */
 };
 
 enum check_nss_parsed {
 	CHECK_NSS_PARSED,
-	CHECK_NSS_BAD, /**< A line that glibc does not understand: the default holds. */
+	CHECK_NSS_BAD, /**< A line that glibc (2.34 and later) gives up on: then it finds nothing.
+			*/
 };
 
 /** Finds the line for hosts; of several the last counts.
- *  @param out_line always set; with CHECK_NSS_BAD its number is that of the bad line. */
+ *  @param out_line always set; if the line for hosts is bad, to its number and the default. */
 enum check_nss_parsed check_nss_parse(
 	const char *text, size_t len, struct check_nss_line *out_line);
 
 /** Position of a service, or the count if it is not there. */
 size_t check_nss_find(const struct check_nss_line *line, const char *name);
+
+/** Can no module be called so? glibc takes "files," and "#" for names, too. */
+bool check_nss_is_odd(const char *service);
 
 /** Is it `leasedns`, `libvirt` or `libvirt_guest`? */
 bool check_nss_is_ours(const char *service);
@@ -69,9 +75,10 @@ void check_nss_format_service(
  *  @return the caller's to free; NULL if memory is short. */
 char *check_nss_format(const struct check_nss_line *line);
 
-/** The line as it should be: our services before whatever ends the search or goes to the network,
- *  `leasedns` after `files` if none of ours is there; each of ours leads on to the next. */
-void check_nss_mend(const struct check_nss_line *line, struct check_nss_line *out_mended);
+/** The line as it should be: without what is no name; our services before whatever ends the search
+ * or goes to the network, `leasedns` after `files` if none of ours is there; each of ours leads on
+ * to the next. */
+void check_nss_mend(const struct check_nss_line *given, struct check_nss_line *out_mended);
 
 /** "NOTFOUND", … */
 const char *check_nss_status_word(enum check_nss_status status);

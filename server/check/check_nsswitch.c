@@ -72,7 +72,7 @@ static void nsswitch_ask_other(struct check *check, size_t i, struct nsswitch_an
 
 	snprintf(name, sizeof(name), "%s.%s", CONF_INDEX_SERVER_NAME, check_zone(check));
 	check_probe_module(
-		service->name, name, check->conf->conf.listen[0].family, &check->modules[i]);
+		service->name, name, check->listen[0].endpoint.family, &check->modules[i]);
 	answers->whole[i] = check->modules[i].status;
 	answers->alone[i] = check->modules[i].is_loaded ? CHECK_NSS_NOTFOUND : CHECK_NSS_UNAVAIL;
 }
@@ -118,6 +118,13 @@ static void nsswitch_mend_line(struct check *check)
 		check_mend(&check->report, "add to %s", check->host->nsswitch_path);
 	check_mend(&check->report, "    %s", text);
 	free(text);
+}
+
+/* No archive has our packages. */
+static void nsswitch_mend_install(struct check *check, const char *more)
+{
+	check_mend(&check->report,
+		"apt install ./libnss-leasedns_*.deb (contrib/package.sh builds it%s)", more);
 }
 
 /* Where the search for a name of service `i` ends before it gets there; `i` if it gets there. */
@@ -196,8 +203,7 @@ static bool nsswitch_tell_module(struct check *check, size_t i)
 		if (check_find(&check->report, CHECK_MODULE_MISSING,
 			    "nsswitch.conf asks '%s', but libnss_%s.so.2 cannot be loaded: %s",
 			    name, name, module->error))
-			check_mend(&check->report, "apt install libnss-leasedns (or: cmake "
-						   "--install, with the prefix /usr)");
+			nsswitch_mend_install(check, "");
 		return false;
 	}
 	if (module->is_ours) {
@@ -206,8 +212,7 @@ static bool nsswitch_tell_module(struct check *check, size_t i)
 	}
 	if (check_find(&check->report, CHECK_MODULE_NOT_OURS, "'%s' is libvirt's own module: %s",
 		    name, module->path))
-		check_mend(&check->report, "apt install libnss-leasedns (it takes the place of "
-					   "libnss-libvirt)");
+		nsswitch_mend_install(check, "; it takes the place of libnss-libvirt");
 	return true;
 }
 
@@ -316,18 +321,44 @@ static void nsswitch_read(struct check *check)
 		check_mend(&check->report, "chmod 644 '%s'", path);
 	if (check_nss_parse(text ? text : "", len, &check->line) == CHECK_NSS_BAD &&
 		check_find(&check->report, CHECK_NSSWITCH_SYNTAX,
-			"%s, line %u: glibc does not understand it", path, check->line.number))
-		nsswitch_mend_line(check);
+			"%s, line %u: glibc does not understand it", path, check->line.bad)) {
+		if (check->line.bad == check->line.number)
+			nsswitch_mend_line(check);
+		else
+			check_mend(&check->report, "write actions there as in [NOTFOUND=return]");
+	}
+	if (check->line.unended &&
+		check_find(&check->report, CHECK_NSSWITCH_UNENDED,
+			"%s, line %u: no newline ends it, so glibc does not read it", path,
+			check->line.unended))
+		check_mend(&check->report, "echo >>%s", path);
 	free(text);
+}
+
+/* Words that no module can be called. */
+static void nsswitch_tell_odd(struct check *check)
+{
+	size_t i = 0;
+
+	while (i < check->line.count && !check_nss_is_odd(check->line.services[i].name))
+		i++;
+	if (i < check->line.count &&
+		check_find(&check->report, CHECK_NSSWITCH_ODD_NAME,
+			"%s, line %u: glibc takes '%s' for the name of a module",
+			check->host->nsswitch_path, check->line.number,
+			check->line.services[i].name))
+		nsswitch_mend_line(check);
 }
 
 /* The line as it is: fine, or without us. */
 static void nsswitch_tell_line(struct check *check, bool has_ours)
 {
 	static const enum check_id bad[] = {CHECK_NSSWITCH_UNREADABLE, CHECK_NSSWITCH_SYNTAX,
-		CHECK_NSSWITCH_HIDES_US, CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
+		CHECK_NSSWITCH_UNENDED, CHECK_NSSWITCH_ODD_NAME, CHECK_NSSWITCH_HIDES_US,
+		CHECK_NSSWITCH_AFTER_DNS, CHECK_NSSWITCH_ENDS_SEARCH};
 	const char *origin = check->line.number == 0 ? " (glibc's default)" : "";
 	char *line = check_nss_format(&check->line);
+	struct check_module module;
 	bool is_fine = has_ours;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -339,7 +370,9 @@ static void nsswitch_tell_line(struct check *check, bool has_ours)
 	} else if (!has_ours &&
 		   check_find(&check->report, CHECK_NSSWITCH_LACKS_US,
 			   "no module of ours is asked for hosts: '%s'%s", line, origin)) {
-		check_mend(&check->report, "apt install libnss-leasedns, or");
+		check_probe_module("leasedns", NULL, ADDRESS_IPV4, &module);
+		if (!module.is_loaded)
+			nsswitch_mend_install(check, "; it sees to the line, too");
 		nsswitch_mend_line(check);
 	}
 	free(line);
@@ -350,10 +383,12 @@ void check_nsswitch(struct check *check)
 	struct nsswitch_answers answers;
 
 	nsswitch_read(check);
+	nsswitch_tell_odd(check);
 	nsswitch_ask(check, &answers);
 	nsswitch_tell_line(check, nsswitch_tell_ours(check, &answers));
-	check->names_resolve = check_nss_walk(&check->line, answers.whole).is_found ||
-			       check_nss_walk(&check->line, answers.alone).is_found;
+	check->names_resolve =
+		!check->line.bad && (check_nss_walk(&check->line, answers.whole).is_found ||
+					    check_nss_walk(&check->line, answers.alone).is_found);
 	if (check->names_resolve && !check_nss_walk(&check->line, answers.alone).is_found &&
 		check_find(&check->report, CHECK_SEARCH_LACKS_ZONE,
 			"'%s' is no search domain in %s", check_zone(check),

@@ -199,10 +199,37 @@ void check_probe_name(const char *name, struct check_lookup *out_lookup)
 	*out_lookup = lookup;
 }
 
+/* Users ------------------------------------------------------------------------------------- */
+
+struct probe_user {
+	bool is_found;
+	uid_t uid;
+};
+
+static void probe_user_work(const void *name, void *out_result)
+{
+	struct probe_user *found = out_result;
+	const struct passwd *user = getpwnam(name);
+
+	found->is_found = user != NULL;
+	found->uid = user ? user->pw_uid : 0;
+}
+
+enum check_user check_probe_user(const char *name, uid_t *out_uid)
+{
+	struct probe_user found = {0};
+
+	if (!check_child_run(probe_user_work, name, PROBE_ACCESS_MS, &found, sizeof(found)))
+		return CHECK_USER_UNKNOWN;
+	if (!found.is_found)
+		return CHECK_USER_ABSENT;
+	*out_uid = found.uid;
+	return CHECK_USER_FOUND;
+}
+
 /* Access ------------------------------------------------------------------------------------ */
 
 struct probe_access_task {
-	const struct passwd *user;
 	uid_t uid;
 	const char *directory;
 };
@@ -213,15 +240,35 @@ static void probe_refuse(struct check_access *access, const char *path)
 	snprintf(access->path, sizeof(access->path), "%s", path);
 }
 
-/* The groups first: afterwards they cannot be had any more. */
-static bool probe_become(const struct probe_access_task *task)
+/* Of a path that cannot be reached, what is in the way: the first directory that the user may not
+ * pass, or else the path itself. */
+static void probe_refuse_way(struct check_access *access, const char *path)
 {
-	if (task->user && initgroups(task->user->pw_name, task->user->pw_gid) < 0)
+	int error = errno;
+	char above[sizeof(access->path)];
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(above, sizeof(above), "%.*s", (int)(slash - path), path);
+		if (eaccess(above, X_OK) < 0 && errno == EACCES) {
+			access->is_above = true;
+			path = above;
+			break;
+		}
+	}
+	errno = error;
+	probe_refuse(access, path);
+}
+
+/* The groups first: afterwards they cannot be had any more. */
+static bool probe_become(uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	if (user && initgroups(user->pw_name, user->pw_gid) < 0)
 		return false;
-	if (!task->user && setgroups(0, NULL) < 0)
+	if (!user && setgroups(0, NULL) < 0)
 		return false;
-	return setgid(task->user ? task->user->pw_gid : (gid_t)task->uid) == 0 &&
-	       setuid(task->uid) == 0;
+	return setgid(user ? user->pw_gid : (gid_t)uid) == 0 && setuid(uid) == 0;
 }
 
 static void probe_access_work(const void *given, void *out_result)
@@ -231,11 +278,11 @@ static void probe_access_work(const void *given, void *out_result)
 	struct dirent *entry;
 	DIR *directory;
 
-	if (!probe_become(task))
+	if (!probe_become(task->uid))
 		_exit(1);
 	directory = opendir(task->directory);
 	if (!directory) {
-		probe_refuse(access, task->directory);
+		probe_refuse_way(access, task->directory);
 		return;
 	}
 	while (access->system_error == 0 && (entry = readdir(directory))) {
@@ -252,7 +299,7 @@ static void probe_access_work(const void *given, void *out_result)
 
 bool check_probe_access(uid_t uid, const char *directory, struct check_access *out_access)
 {
-	struct probe_access_task task = {getpwuid(uid), uid, directory};
+	struct probe_access_task task = {uid, directory};
 
 	return geteuid() == 0 && check_child_run(probe_access_work, &task, PROBE_ACCESS_MS,
 					 out_access, sizeof(*out_access));

@@ -56,10 +56,21 @@ struct check_lookup {
 /** Asks as any program does. */
 void check_probe_name(const char *name, struct check_lookup *out_lookup);
 
+enum check_user {
+	CHECK_USER_UNKNOWN, /**< It could not be found out. */
+	CHECK_USER_ABSENT,
+	CHECK_USER_FOUND,
+};
+
+/** Looks up a user: glibc crashes on some files nsswitch.conf, so not in this process.
+ *  @param out_uid set with CHECK_USER_FOUND. */
+enum check_user check_probe_user(const char *name, uid_t *out_uid);
+
 /** What keeps a user from the lease files of a directory. */
 struct check_access {
 	int system_error;        /**< 0: nothing. */
-	char path[PATH_MAX / 2]; /**< What it may not read. */
+	char path[PATH_MAX / 2]; /**< What it may not read… */
+	bool is_above;           /**< …or, a directory on the way there, not pass. */
 };
 
 /** Looks at the directory, and the files in it that are ours to read, as `user`. Only root can.

@@ -10,8 +10,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "parser/hostname.h"
 #include "parser/index_file.h"
 #include "server/names/lookup.h"
+#include "server/names/refusal.h"
 #include "server/names/row.h"
 #include "server/support/log.h"
 #include "server/support/text.h"
@@ -23,6 +25,7 @@ struct trace {
 	struct check *check;
 	char raw[TRACE_NAME_SIZE];       /* As asked for, without our zone: any bytes. */
 	char raw_whole[TRACE_NAME_SIZE]; /* With it. */
+	const char *zone;                /* That was asked for, or the canonical one. */
 	char name[LOG_ESCAPED_SIZE];     /* For people. */
 	char whole[LOG_ESCAPED_SIZE + CHECK_SEARCH_SIZE];
 	struct check_addresses right; /* What the lease files say. */
@@ -90,16 +93,101 @@ static void trace_take_rows(const struct lookup *lookup, struct check_addresses 
 	}
 }
 
+/* A living lease of a guest that calls itself so: as no lookup finds it, the name was refused. */
+static const struct record *trace_find_refused(const struct trace *trace)
+{
+	const struct check *check = trace->check;
+	size_t count = 0;
+	const struct store_directory *directories =
+		check->store ? store_directories(check->store, &count) : NULL;
+	struct bytes wanted = bytes_of_text(trace->raw);
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < directories[i].file_count; k++) {
+			const struct store_file *file = directories[i].files[k];
+
+			for (size_t n = 0; n < file->record_count; n++) {
+				const struct record *record = &file->records[n];
+
+				if (record->kind == RECORD_LEASE && record->name.len > 0 &&
+					index_is_alive(
+						0, record->expires_unix_s, check->now_unix_s) &&
+					(bytes_equal_fold(record->name, wanted) ||
+						bytes_equal_fold(hostname_first_label(record->name),
+							wanted)))
+					return record;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Of a whole name the first label is published. */
+static bool trace_tell_label(struct trace *trace, const struct record *lease, const char *address)
+{
+	struct check *check = trace->check;
+	struct bytes label = hostname_first_label(lease->name);
+	char name[LOG_ESCAPED_SIZE];
+	char shown[LOG_ESCAPED_SIZE];
+	struct lookup lookup;
+	bool is_known;
+
+	if (label.len == lease->name.len || lookup_name(&check->names.index, &check->names.meta,
+						    label, check->now_unix_s, &lookup) != PARSER_OK)
+		return false;
+	is_known = lookup.match == INDEX_FOUND;
+	lookup_done(&lookup);
+	if (is_known &&
+		trace_stop(trace, CHECK_TRACE_UNKNOWN,
+			"%s calls itself '%s', and answers to '%s': the rest is not our zone",
+			address, log_escape(lease->name, name), log_escape(label, shown)))
+		check_mend(&check->report, "ask for '%s', or for '%s.%s'", shown, shown,
+			check_zone(check));
+	return is_known;
+}
+
+static void trace_tell_refused(struct trace *trace, const struct record *lease)
+{
+	struct check *check = trace->check;
+	char address[ADDRESS_TEXT_SIZE];
+	char name[LOG_ESCAPED_SIZE];
+	struct lookup lookup;
+
+	address_format(&lease->address, address);
+	if (trace_tell_label(trace, lease, address))
+		return;
+	if (!trace_stop(trace, CHECK_TRACE_REFUSED, "%s calls itself '%s': %s", address,
+		    log_escape(lease->name, name), refusal_reason(lease->name)))
+		return;
+	check_mend(&check->report,
+		"in the guest: hostnamectl set-hostname NAME, and take a new lease");
+	if (lookup_address(&check->names.index, &lease->address, check->now_unix_s, &lookup) !=
+		PARSER_OK)
+		return;
+	if (lookup.answers.count > 0)
+		check_mend(&check->report, "until then it answers to '%s'",
+			log_escape(lookup.answers.rows[0].name, name));
+	lookup_done(&lookup);
+}
+
 static void trace_tell_absent(struct trace *trace, const struct lookup *lookup)
 {
 	struct check *check = trace->check;
+	const struct record *refused = trace_find_refused(trace);
 	char when[ROW_WHEN_SIZE];
 
-	if (lookup->ended_unix_s) {
+	if (refused && lookup->match == INDEX_ABSENT) {
+		trace_tell_refused(trace, refused);
+	} else if (lookup->ended_unix_s) {
 		row_when(lookup->ended_unix_s, check->now_unix_s, when);
 		if (trace_stop(trace, CHECK_TRACE_ENDED, "the last lease of '%s' ended %s",
 			    trace->name, when))
 			check_mend(&check->report, "start the guest, or let it take a new lease");
+	} else if (lookup->match == INDEX_NODATA && !lookup->is_guest) {
+		if (trace_stop(trace, CHECK_TRACE_UNKNOWN,
+			    "'%s' is no guest, but a network or a domain: names are below it",
+			    trace->name))
+			check_mend(&check->report, "leasedns list --all shows what is known");
 	} else if (lookup->match == INDEX_NODATA) {
 		if (trace_stop(trace, CHECK_TRACE_NO_ADDRESS, "'%s' is known, but has no address",
 			    trace->name))
@@ -176,7 +264,7 @@ static void trace_ask(const struct trace *trace, const struct conf_endpoint *ser
 	struct check_addresses *out_found, char out_word[CHECK_DNS_WORD_SIZE])
 {
 	struct check_question *questions = calloc(2, sizeof(*questions));
-	char *name = text_dns(bytes_of_text(trace->raw), bytes_of_text(check_zone(trace->check)));
+	char *name = text_dns(bytes_of_text(trace->raw), bytes_of_text(trace->zone));
 
 	memset(out_found, 0, sizeof(*out_found));
 	strcpy(out_word, "cannot be asked");
@@ -208,11 +296,17 @@ static void trace_daemon(struct trace *trace)
 
 	trace_ask(trace, &check->asked.daemon[0].server, &found, word);
 	trace_step(trace, "daemon", trace->whole, &found, word);
-	if (!trace_agrees(trace, &found) &&
-		trace_stop(trace, CHECK_TRACE_STOPS_DAEMON, "the daemon does not have '%s': %s",
-			trace->whole, word))
-		check_mend(&check->report, "systemctl restart leasedns; see what is said of the "
-					   "daemon");
+	if (trace_agrees(trace, &found))
+		return;
+	if (!check->daemon_answers) {
+		if (trace_stop(trace, CHECK_TRACE_STOPS_DAEMON,
+			    "the daemon does not answer, so not for '%s' either: %s", trace->whole,
+			    word))
+			check_mend(&check->report, "see what is said of the daemon");
+	} else if (trace_stop(trace, CHECK_TRACE_STOPS_DAEMON, "the daemon does not have '%s': %s",
+			   trace->whole, word)) {
+		check_mend(&check->report, "systemctl restart leasedns");
+	}
 }
 
 static void trace_resolver(struct trace *trace)
@@ -221,9 +315,14 @@ static void trace_resolver(struct trace *trace)
 	struct check_addresses found;
 	char word[CHECK_DNS_WORD_SIZE];
 
+	size_t first = 0;
+
 	if (check->resolver.count == 0)
 		return;
-	trace_ask(trace, &check->resolver.servers[0], &found, word);
+	/* Programs go on to the next one if the first is silent. */
+	while (first + 1 < check->resolver.count && !check->asked.resolver[first].has_replied)
+		first++;
+	trace_ask(trace, &check->resolver.servers[first], &found, word);
 	trace_step(trace, "resolver", trace->whole, &found, word);
 	/* Where NSS modules are the way, that is as it may be. */
 	if (!trace_agrees(trace, &found) && check->dns_leads_here &&
@@ -280,6 +379,7 @@ static void trace_set_names(struct trace *trace, const char *wanted)
 	struct check *check = trace->check;
 	size_t len = strlen(wanted);
 
+	trace->zone = check_zone(check);
 	if (len > 0 && wanted[len - 1] == '.')
 		len--;
 	for (size_t i = 0; i < check->conf->conf.zone_count; i++) {
@@ -290,13 +390,14 @@ static void trace_set_names(struct trace *trace, const char *wanted)
 			strncasecmp(wanted + len - octets, zone, octets) != 0)
 			continue;
 		len -= octets + 1;
+		trace->zone = zone;
 		break;
 	}
 	snprintf(trace->raw, sizeof(trace->raw), "%.*s", (int)len, wanted);
 	snprintf(trace->raw_whole, sizeof(trace->raw_whole), "%.*s.%s", (int)len, wanted,
-		check_zone(check));
+		trace->zone);
 	log_escape(bytes_of_text(trace->raw), trace->name);
-	snprintf(trace->whole, sizeof(trace->whole), "%s.%s", trace->name, check_zone(check));
+	snprintf(trace->whole, sizeof(trace->whole), "%s.%s", trace->name, trace->zone);
 }
 
 void check_trace(struct check *check)

@@ -1,15 +1,9 @@
 #include "server/check/check.h"
 
 #include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "conf/conf_endpoint.h"
-#include "server/stats/control_client.h"
-#include "server/stats/control_socket.h"
-
-/* For each step of asking the daemon, which has just answered by DNS. */
-#define UPSTREAM_PATIENCE_MS 600
 
 /* Does this host itself ask leasedns for all names? */
 static bool upstream_is_needed(const struct check *check)
@@ -54,22 +48,12 @@ static void upstream_look(struct check *check, size_t i)
 	}
 }
 
-static const char *upstream_text(struct json_object *object, const char *key)
-{
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(object, key, &value) ||
-		!json_object_is_type(value, json_type_string))
-		return "";
-	return json_object_get_string(value);
-}
-
 /* What the daemon has found out of a server. */
 static void upstream_take(struct check *check, struct json_object *object)
 {
-	const char *server = upstream_text(object, "server");
-	const char *zone = upstream_text(object, "zone");
-	const char *state = upstream_text(object, "state");
+	const char *server = check_json_text(object, "server");
+	const char *zone = check_json_text(object, "zone");
+	const char *state = check_json_text(object, "state");
 
 	if (strcmp(state, "loop") == 0) {
 		if (!check_find(&check->report, CHECK_UPSTREAM_LOOP,
@@ -90,13 +74,9 @@ static void upstream_take(struct check *check, struct json_object *object)
 
 static void upstream_ask_daemon(struct check *check)
 {
-	char *path = control_socket_path(check->conf->conf.index_file);
-	struct json_object *document = NULL;
+	struct json_object *document = check_ask_control(check);
 	struct json_object *servers = NULL;
-	char *text = NULL;
 
-	if (path && control_ask(path, "stats", UPSTREAM_PATIENCE_MS, &text) == CONTROL_OK)
-		document = json_tokener_parse(text);
 	if (json_object_is_type(document, json_type_object) &&
 		json_object_object_get_ex(document, "upstreams", &servers) &&
 		json_object_is_type(servers, json_type_array)) {
@@ -104,8 +84,6 @@ static void upstream_ask_daemon(struct check *check)
 			upstream_take(check, json_object_array_get_idx(servers, i));
 	}
 	json_object_put(document);
-	free(text);
-	free(path);
 }
 
 void check_upstream(struct check *check)

@@ -1,9 +1,11 @@
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "server/check/check.h"
 #include "server/cli/cmd.h"
 #include "server/cli/cmd_common.h"
+#include "server/support/log.h"
 #include "server/support/terminal.h"
 
 static const struct cmd_spec check_spec = {
@@ -47,6 +49,25 @@ static int check_tell(const struct check *check, bool is_json)
 	return fine && check->names_resolve ? CMD_EXIT_OK : CMD_EXIT_FAILED;
 }
 
+/* What can be followed is a name. */
+static bool check_takes(const char *name)
+{
+	struct address address;
+	char shown[LOG_ESCAPED_SIZE];
+
+	if (!name)
+		return true;
+	if (name[0] == '\0' || strcmp(name, ".") == 0) {
+		log_error("check: the name is empty; see 'leasedns check --help'");
+		return false;
+	}
+	if (!address_parse(bytes_of_text(name), &address))
+		return true;
+	log_error("check: '%s' is an address, not a name; 'leasedns lookup %s' says whose it is",
+		log_escape(bytes_of_text(name), shown), name);
+	return false;
+}
+
 int cmd_check(int argc, char **argv)
 {
 	struct cmd_arguments arguments;
@@ -56,6 +77,8 @@ int cmd_check(int argc, char **argv)
 
 	if (!cmd_start(&check_spec, argc, argv, &arguments, &exit_code))
 		return exit_code;
+	if (!check_takes(arguments.argument))
+		return CMD_EXIT_USAGE;
 	if (!cmd_load(&arguments, &conf))
 		return CMD_EXIT_USAGE;
 	/* Not on the stack: it holds what every module said. */

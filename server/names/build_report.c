@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "parser/hostname.h"
+#include "server/names/refusal.h"
 
 void build_report_done(struct build_report *report)
 {
@@ -156,9 +157,9 @@ void build_report_index_event(void *ctx, const struct index_event *event)
 	switch (event->kind) {
 	case INDEX_EVENT_HOSTNAME_REJECTED:
 		build_report_add(report, LOG_LEVEL_INFO, true,
-			"network '%s': %s calls itself '%s', which no guest may be called; the "
+			"network '%s': %s calls itself '%s', which no guest may be called: %s; the "
 			"address stays, that name is not published",
-			network, address, name);
+			network, address, name, refusal_reason(event->name));
 		break;
 	case INDEX_EVENT_NAME_REJECTED:
 		build_report_add(report, LOG_LEVEL_WARNING, true,

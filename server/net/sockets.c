@@ -107,8 +107,9 @@ static void sockets_explain(const struct conf_endpoint *endpoint, bool is_tcp, i
 			  "127.0.0.54; dnsmasq, unbound or named on 0.0.0.0. Stop it, or give "
 			  "leasedns an address of its own: `[server] listen = 127.0.0.57`");
 	else if (error == EACCES)
-		log_error("a port below 1024 needs root or CAP_NET_BIND_SERVICE (the systemd unit "
-			  "has it); or choose a higher one: `[server] listen = 127.0.0.56:5353`");
+		log_error("a port below 1024 needs root or CAP_NET_BIND_SERVICE (leasedns.socket "
+			  "has systemd bind it); or choose a higher one: `[server] listen = "
+			  "127.0.0.56:5353`");
 	else if (error == EADDRNOTAVAIL)
 		log_error("no interface of this host has that address (yet); every address of "
 			  "127.0.0.0/8 is there from the start: `[server] listen = 127.0.0.57`");

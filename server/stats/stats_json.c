@@ -3,8 +3,6 @@
 #include <json-c/json.h>
 #include <string.h>
 
-#include "server/net/sockets.h"
-
 /* Once something failed, all else does nothing. */
 struct writer {
 	struct json_object *top;
@@ -83,6 +81,28 @@ static void put_listeners(struct writer *writer, const struct listener_udp_stats
 	put_number(writer, object, "evicted", tcp->evicted);
 	put_number(writer, object, "refused", tcp->refused);
 	put_number(writer, object, "timed_out", tcp->timed_out);
+}
+
+/* Where it really answers: of a service manager's sockets, [server] listen knows nothing. */
+static void put_sockets(struct writer *writer, const struct sockets *sockets)
+{
+	struct json_object *array = json_object_new_array();
+
+	put_number(writer, writer->top, "is_activated", sockets->is_inherited);
+	put(writer, writer->top, "listen", array);
+	for (size_t i = 0; writer->is_fine && i < sockets->count; i++) {
+		struct json_object *object = json_object_new_object();
+		char text[SOCKETS_TEXT_SIZE];
+
+		if (!object || json_object_array_add(array, object) < 0) {
+			json_object_put(object);
+			writer->is_fine = false;
+			return;
+		}
+		put_text(writer, object, "address",
+			sockets_endpoint_format(&sockets->sockets[i].endpoint, text));
+		put_text(writer, object, "transport", sockets->sockets[i].is_tcp ? "tcp" : "udp");
+	}
 }
 
 static void put_builds(struct writer *writer, const struct rebuild_stats *builds)
@@ -189,6 +209,7 @@ char *stats_json(const struct stats_report *report)
 	put_number(&writer, writer.top, "started_unix_s", (uint64_t)report->started_unix_s);
 	put_number(&writer, writer.top, "uptime_s", report->uptime_s);
 	put_number(&writer, writer.top, "names", report->names);
+	put_sockets(&writer, report->sockets);
 	put_queries(&writer, report->stats);
 	put_answers(&writer, report->stats);
 	put_listeners(&writer, &report->udp, &report->tcp);

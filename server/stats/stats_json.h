@@ -1,9 +1,9 @@
 /** @file All counters of the daemon as one JSON document: what `stats` on the control socket gives.
  *
- *  An object of numbers ("names"), of objects of numbers ("queries": {"udp": 1, …}), and of
- *  "upstreams", an array with an object for each server. Units stand in the keys: `_s`, `_us`,
- *  `_unix_s`, `octets`. Counters begin at 0 with the daemon. Keys may be added; those that are
- * there keep their meaning. stats_metrics.h says what each is. */
+ *  An object of numbers ("names"), of objects of numbers ("queries": {"udp": 1, …}), and of two
+ *  arrays: "upstreams" with an object for each server, "listen" with one for each socket. Units
+ *  stand in the keys: `_s`, `_us`, `_unix_s`, `octets`. Counters begin at 0 with the daemon. Keys
+ *  may be added; those that are there keep their meaning. stats_metrics.h says what each is. */
 #ifndef SERVER_STATS_STATS_JSON_H
 #define SERVER_STATS_STATS_JSON_H
 
@@ -11,6 +11,7 @@
 #include "server/names/rebuild.h"
 #include "server/net/listener_tcp.h"
 #include "server/net/listener_udp.h"
+#include "server/net/sockets.h"
 #include "server/stats/query_log.h"
 #include "server/stats/stats.h"
 
@@ -19,6 +20,7 @@ struct stats_report {
 	int64_t started_unix_s;
 	uint64_t uptime_s;
 	size_t names;
+	const struct sockets *sockets;
 	const struct stats *stats;
 	const struct query_log *query_log;
 	struct listener_udp_stats udp; /**< Of all sockets. */

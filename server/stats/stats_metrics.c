@@ -9,6 +9,8 @@ const struct stats_metric stats_metrics[] = {
 		"How long the server has been running."},
 	{NULL, "names", NULL, "names", STATS_UNIT_COUNT, "names",
 		"Names with an address in the index, expired ones too."},
+	{NULL, "is_activated", NULL, "socket_activated", STATS_UNIT_BOOL, NULL,
+		"1: the service manager holds the sockets, and [server] listen does not count."},
 	{"queries", NULL, "transport", "queries_total", STATS_UNIT_COUNT, "queries",
 		"Messages that came in."},
 	{"types", NULL, "type", "query_types_total", STATS_UNIT_COUNT, "asked for",

@@ -12,6 +12,7 @@ import pathlib
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -262,6 +263,12 @@ class NsswitchTest(CheckCase):
         self.healed("nsswitch-lacks-us")
         self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
 
+    def test_line_alone_is_no_mend_without_the_module(self):
+        nss.use("files", "dns")
+        installs = [["libnss-leasedns_" in line for line in check(modules=modules).mend(
+            "nsswitch-lacks-us")] for modules in (True, False)]
+        self.assertEqual(installs, [[False, False], [True, False, False]])
+
     def test_no_line_at_all_is_glibcs_default(self):
         nss.NSSWITCH.write_text("passwd: files\n", encoding="ascii")
         result = self.sick("nsswitch-lacks-us", severity="error", code=1)
@@ -310,6 +317,36 @@ class NsswitchTest(CheckCase):
         self.assertEqual(nss.addresses("web"), [])
         self.sick("nsswitch-syntax", code=1)
 
+    def test_line_of_another_database_that_glibc_does_not_understand(self):
+        for bad in ("passwd: files [NOTFOUND=", "passwd: [x", "shadow: files []"):
+            with self.subTest(bad):
+                nss.NSSWITCH.write_text(f"hosts: files leasedns dns\n{bad}\n", encoding="ascii")
+                result = check()  # glibc crashes if it is asked for a user
+                if "[x" in bad:
+                    continue
+                self.assertEqual(nss.addresses("web"), [])
+                self.assertEqual(result.code, 1)
+                self.assertIn(", line 2: ", result.findings["nsswitch-syntax"]["what"])
+
+    def test_words_that_are_no_names(self):
+        for line, odd in (("files, leasedns, dns", "files,"), ("files leasedns#ours", "leasedns#ours"),
+                          ("files leasedns; dns", "leasedns;"), ("files # leasedns resolve", "#")):
+            with self.subTest(line):
+                nss.use(line)
+                result = self.sick("nsswitch-odd-name", severity="warning")
+                self.assertIn(f"'{odd}'", result.findings["nsswitch-odd-name"]["what"])
+                self.take_line(result, "nsswitch-odd-name")
+                self.healed("nsswitch-odd-name")
+                self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
+
+    def test_last_line_without_a_newline(self):
+        nss.NSSWITCH.write_text("passwd: files\nhosts: files leasedns dns", encoding="ascii")
+        self.assertEqual(nss.addresses("web"), [])
+        result = self.sick("nsswitch-unended", severity="warning", code=1)
+        run("sh", "-c", result.mend("nsswitch-unended")[0])
+        self.healed("nsswitch-unended")
+        self.assertEqual(nss.addresses("web"), ["192.168.122.10"])
+
     def test_file_that_is_none(self):
         nss.NSSWITCH.unlink()
         nss.NSSWITCH.mkdir()
@@ -350,6 +387,18 @@ class LeasesTest(CheckCase):
         self.assertEqual(result.mend("leases-unreadable-for-daemon")[-1],
                          "systemctl restart leasedns")
         self.daemon.stop()
+        self.serve()
+        self.healed("leases-unreadable-for-daemon")
+
+    def test_directory_above_that_the_daemon_may_not_pass(self):
+        above = LEASES.parent
+        self.addCleanup(os.chmod, above, 0o755)
+        os.chmod(above, 0o700)
+        result = self.sick("leases-unreadable-for-daemon", severity="warning", code=0)
+        self.assertIn(f"'{above}' cannot be passed",
+                      result.findings["leases-unreadable-for-daemon"]["what"])
+        run("sh", "-c", result.mend("leases-unreadable-for-daemon")[0])
+        self.assertEqual(above.stat().st_mode & 0o777, 0o701)
         self.serve()
         self.healed("leases-unreadable-for-daemon")
 
@@ -412,6 +461,12 @@ class IndexTest(CheckCase):
         self.assertIn("leasedns index", result.mend("index-stale")[0])
         run(leasedns.program(), "index")
         self.healed("index-stale")
+
+    def test_built_by_root_beside_the_daemon(self):
+        self.serve()
+        self.assertEqual(INDEX.stat().st_uid, UID)
+        run(leasedns.program(), "index")
+        self.healed("index-untrusted")
 
     def test_others_may_write_to_it(self):
         self.serve()
@@ -495,6 +550,26 @@ class DaemonTest(CheckCase):
             os.kill(daemon.process.pid, signal.SIGCONT)
         self.healed("daemon-silent")
 
+    def test_lives_and_is_not_reached(self):
+        """The control socket needs no network."""
+        self.serve()
+        for breaks, heals in (
+                (("nft", "add table inet t; add chain inet t i { type filter hook input priority 0; };"
+                         f" add rule inet t i ip daddr {US} udp dport 53 drop"),
+                 ("nft", "delete table inet t")),
+                (("ip", "link", "set", "lo", "down"), ("ip", "link", "set", "lo", "up"))):
+            with self.subTest(heals):
+                run(*breaks)
+                try:
+                    result = self.sick("daemon-silent", "web", severity="warning", code=0)
+                finally:
+                    run(*heals)
+                self.assertRegex(result.findings["daemon-silent"]["what"],
+                                 rf"'leasedns' \(process \d+\) runs, but no answer comes from {US}")
+                self.assertNotIn("restart", "".join(result.mend("daemon-silent")))
+                self.assertIn("does not answer", result.findings["trace-stops-daemon"]["what"])
+        self.healed("daemon-silent")
+
     def test_was_not_told_of_the_configuration(self):
         daemon = self.serve()
         conf(f"[zone]\nname = guests\n[forward]\nupstream = {OUTSIDE}\n")
@@ -562,6 +637,42 @@ class ResolverTest(CheckCase):
         self.sick("resolver-none", severity="error", code=1)
         RESOLV.unlink()
         self.sick("resolver-none", severity="error", code=1)
+
+    def test_link_to_a_file_of_systemd_resolved_that_does_not_run(self):
+        RESOLV.unlink()
+        RESOLV.symlink_to("/run/systemd/resolve/stub-resolv.conf")
+        self.addCleanup(RESOLV.unlink)
+        result = self.sick("resolver-none", severity="error", code=1)
+        self.assertIn("there is no /run/systemd/resolve/stub-resolv.conf",
+                      result.findings["resolver-none"]["what"])
+        self.assertIn("enable --now systemd-resolved", result.mend("resolver-none")[0])
+        self.assertNotIn("that server", "".join(result.mend("resolver-none")))
+
+    def test_lines_that_glibc_ignores(self):
+        for line, why in ((f"nameserver {US}:53", "place for a port"),
+                          (f" nameserver {US}", "begins with a blank"),
+                          (f"nameserver\t{US}\r", "carriage return"),
+                          (f"nameserver [::1]:53", "place for a port"),
+                          ("nameserver localhost", "no address"),
+                          (f"nameserver {US}#us", "no address")):
+            with self.subTest(line):
+                # In octets: Python would take the carriage return for an end of the line.
+                RESOLV.write_bytes(f"search libvirt\n{line}\n".encode())
+                self.assertEqual(nss.addresses("web"), [])
+                result = self.sick("resolver-line-ignored", severity="warning", code=1)
+                self.assertRegex(result.findings["resolver-line-ignored"]["what"],
+                                 f"resolv.conf, line 2: .*{why}")
+                self.assertIn("resolver-none", result.findings)
+                (mend,) = result.mend("resolver-line-ignored")
+                if US in mend:
+                    self.assertTrue(mend.endswith(f"let line 2 be: nameserver {US}"), mend)
+        resolv(f"search libvirt\nnameserver {US} # us\n")
+        self.healed("resolver-line-ignored")
+
+    def test_systemd_resolved_does_not_run(self):
+        resolv("nameserver 127.0.0.53\n")
+        result = self.sick("resolver-silent", severity="error", code=1)
+        self.assertIn("enable --now systemd-resolved", result.mend("resolver-silent")[0])
 
     def test_some_know_us_and_some_do_not(self):
         self.use_front("--local=/libvirt/")
@@ -665,6 +776,24 @@ class ResolvedTest(CheckCase):
         result = self.healed("resolved-no-route")
         self.assertIn("127.0.0.53 asks leasedns", json.dumps(result.all["facts"]))
 
+    def test_unit_needs_to_know_another_zone_and_address(self):
+        nss.use("files", "dns")
+        self.daemon.stop()
+        conf("[server]\nlisten = 127.0.0.57\n[forward]\nupstream = none\n")
+        self.serve(server="127.0.0.57")
+        server, zone = "    Environment=\"SERVER=127.0.0.57\"", "    Environment=\"DOMAINS=~guests "
+        mend = self.sick("resolved-no-route", code=1).mend("resolved-no-route")
+        self.assertEqual(mend[-1], server)
+        # The reverse zone that the unit knows stays.
+        self.assertNotIn("DOMAINS", "".join(mend))
+        self.daemon.stop()
+        conf("[server]\nlisten = 127.0.0.57\n[zone]\nname = guests\n[forward]\nupstream = none\n")
+        self.serve(server="127.0.0.57", zone="guests")
+        mend = self.sick("resolved-no-route", code=1).mend("resolved-no-route")
+        self.assertEqual(mend[-1], server)
+        self.assertTrue(mend[-2].startswith(zone), mend)
+        self.assertIn("in-addr.arpa", mend[-2])
+
     def test_its_module_hides_ours(self):
         nss.use("files", "resolve [!UNAVAIL=return]", "leasedns", "dns")
         self.assertEqual(nss.addresses("web"), [])
@@ -682,6 +811,21 @@ class ResolvedTest(CheckCase):
         nss.use("files", "resolve [!UNAVAIL=return]", "dns")
         result = self.healed("nsswitch-hides-us")
         self.assertEqual(set(result.findings), {"nsswitch-lacks-us", "search-lacks-zone"})
+
+
+class PrivateTest(CheckCase):
+    def test_files_that_root_alone_may_read(self):
+        self.serve()
+        for path in (nss.NSSWITCH, RESOLV, nss.HOSTS, CONF):
+            with self.subTest(path=path):
+                os.chmod(path, 0o640)
+                try:
+                    result = self.sick("file-private", severity="warning", code=0)
+                    self.assertIn(f"'{path}'", result.findings["file-private"]["what"])
+                    run("sh", "-c", result.mend("file-private")[0])
+                    self.healed("file-private")
+                finally:
+                    os.chmod(path, 0o644)
 
 
 class NscdTest(CheckCase):
@@ -891,11 +1035,60 @@ class TraceTest(CheckCase):
         self.assertEqual(self.steps(result)["lease files", "nobody"]["answer"], "no such name")
         self.assertIn("does not resolve", result.all["verdict"])
 
+    def test_what_is_no_guest(self):
+        self.serve()
+        for name in ("virbr0", "libvirt"):
+            what = self.sick("trace-unknown", name, severity="error",
+                             code=1).findings["trace-unknown"]["what"]
+            self.assertIn("a network or a domain", what)
+
     def test_lease_that_ended(self):
         publish("virbr0.status", [DB, WEB | {"expiry-time": int(time.time()) - 7300}])
         self.serve()
         result = self.sick("trace-ended", "web", severity="error", code=1)
         self.assertIn("2 h ago", result.findings["trace-ended"]["what"])
+
+    def test_name_that_no_guest_may_have(self):
+        for name, reason in ((sandbox.HOSTNAME, "it is the name of this host"),
+                             (sandbox.HOSTNAME.upper() + ".example", "it is the name of this host"),
+                             ("wpad", "programs trust a host of that name")):
+            with self.subTest(name=name):
+                publish("virbr0.status", [WEB, lease("192.168.122.15", "52:54:00:00:00:15", name)])
+                publish("virbr0.macs", [{"domain": "third", "macs": ["52:54:00:00:00:15"]}])
+                self.serve()
+                result = self.sick("trace-refused", name.split(".")[0], severity="error", code=1)
+                self.assertIn(f"192.168.122.15 calls itself '{name}': {reason}",
+                              result.findings["trace-refused"]["what"])
+                self.assertNotIn("trace-unknown", result.findings)
+                self.assertRegex(self.daemon.log(), rf"calls itself '{name}', which no guest may be "
+                                 rf"called: {reason}; the address stays")
+                self.assertEqual(result.mend("trace-refused")[1:],
+                                 ["until then it answers to 'third'"])
+                self.daemon.stop()
+
+    def test_whole_name_that_a_guest_gave_itself(self):
+        publish("virbr0.status", [lease("192.168.122.30", "52:54:00:00:00:30", "vm.corp.example")])
+        self.serve()
+        result = self.sick("trace-unknown", "VM.corp.example", severity="error", code=1)
+        self.assertIn("192.168.122.30 calls itself 'vm.corp.example', and answers to 'vm'",
+                      result.findings["trace-unknown"]["what"])
+        self.assertEqual(check("vm").code, 0)
+
+    def test_guest_of_libvirts_that_is_called_like_this_host(self):
+        publish("virbr0.macs", [{"domain": sandbox.HOSTNAME, "macs": ["52:54:00:00:00:10"]}])
+        nss.HOSTS.write_text(f"127.0.0.1 localhost\n127.0.1.1 {sandbox.HOSTNAME}.example "
+                             f"{sandbox.HOSTNAME}\n", encoding="ascii")
+        self.serve()
+        result = self.sick("name-in-hosts", sandbox.HOSTNAME, severity="warning", code=0)
+        self.assertIn(f"virsh domrename '{sandbox.HOSTNAME}'", result.mend("name-in-hosts")[0])
+
+    def test_first_name_server_is_silent(self):
+        """Programs go on to the next, and so does the one who follows a name."""
+        nss.use("files", "dns")
+        resolv(f"nameserver {NOBODY_THERE}\nnameserver {US}\nsearch libvirt\n")
+        self.serve()
+        result = self.sick("resolver-silent", "web", severity="warning", code=0)
+        self.assertEqual(set(result.findings) & {"trace-stops-resolver", "trace-stops-nss"}, set())
 
     def test_guest_that_is_off(self):
         self.serve()
@@ -914,6 +1107,19 @@ class TraceTest(CheckCase):
         nss.use("files", "dns")
         result = self.sick("trace-stops-daemon", "web", severity="error", code=1)
         self.assertEqual(self.steps(result)["daemon", "web.libvirt"]["answer"], "no reply")
+
+    def test_zone_that_was_asked_for(self):
+        """Of several, each has a way of its own."""
+        conf("[zone]\nname = libvirt guests\n[forward]\nupstream = none\n")
+        self.serve()
+        nss.use("files", "dns")
+        front = dnsmasq("one-zone", FRONT, f"--server=/libvirt/{US}", "--local=/guests/")
+        self.addCleanup(front.stop)
+        resolv(f"nameserver {FRONT}\n")
+        self.assertTrue(self.steps(check("web.libvirt"))["resolver", "web.libvirt"]["right"])
+        result = self.sick("trace-stops-resolver", "web.Guests", code=1)
+        self.assertTrue(self.steps(result)["daemon", "web.guests"]["right"])
+        self.assertFalse(self.steps(result)["resolver", "web.guests"]["right"])
 
     def test_stops_at_the_resolver(self):
         self.serve()
@@ -948,7 +1154,142 @@ class TraceTest(CheckCase):
         self.assertTrue(done.stdout.endswith("\nweb resolves: 0 errors, 0 warnings, 0 notes.\n"))
 
 
+class ActivatedTest(CheckCase):
+    """A service manager hands sockets over: these count, [server] listen does not."""
+
+    ELSEWHERE = "127.0.0.57"
+
+    def activate(self, *sockets, port=53):
+        """Starts the daemon with such sockets: pairs of an address and a type."""
+        bound = []
+        for address, kind in sockets:
+            one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+            self.addCleanup(one.close)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kind == socket.SOCK_STREAM)
+            one.bind((address, port))
+            if kind == socket.SOCK_STREAM:
+                one.listen()
+            bound.append(one)
+
+        def arrange():
+            for position, one in enumerate(bound):
+                os.dup2(one.fileno(), 100 + position)
+            for position in range(len(bound)):
+                os.dup2(100 + position, 3 + position)
+
+        with open(pathlib.Path(sandbox.STATE) / "activated.log", "ab") as log:
+            daemon = subprocess.Popen(
+                ["sh", "-c", f'exec env LISTEN_PID=$$ LISTEN_FDS={len(bound)} "$@"', "sh",
+                 leasedns.program(), "serve"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=False,
+                preexec_fn=arrange)
+        for one in bound:
+            one.close()
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.terminate)
+        wait_until(lambda: run(leasedns.program(), "stats", check=False).returncode == 0, 20,
+                   "it runs")
+        wait_until(lambda: "from the index" in leasedns.lookup("leasedns").stdout, 20,
+                   "the index is believed")
+        return daemon
+
+    BOTH = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+
+    def at(self, *addresses):
+        return [(address, kind) for address in addresses for kind in self.BOTH]
+
+    def test_daemon_is_asked_where_it_is(self):
+        self.activate(*self.at(self.ELSEWHERE))
+        resolv(f"nameserver {self.ELSEWHERE}\nsearch libvirt\n")
+        result = self.sick("daemon-elsewhere", "web", severity="note", code=0)
+        self.assertEqual(set(result.findings), {"daemon-elsewhere"})
+        self.assertIn(f"at {self.ELSEWHERE}, not at {US}",
+                      result.findings["daemon-elsewhere"]["what"])
+        self.assertIn(f"[server] listen = {self.ELSEWHERE} in", result.mend("daemon-elsewhere")[0])
+        self.assertIn(f"{self.ELSEWHERE} is leasedns", json.dumps(result.all["facts"]))
+        self.assertTrue(all(step["right"] for step in result.all["trace"]))
+
+    def test_resolver_that_goes_by_the_configuration(self):
+        nss.use("files", "dns")
+        self.activate(*self.at(self.ELSEWHERE))
+        result = self.sick("resolver-silent", severity="error", code=1)
+        self.assertIn(f"'nameserver {self.ELSEWHERE}'", "".join(result.mend("resolver-silent")))
+        resolv(f"nameserver {self.ELSEWHERE}\nsearch libvirt\n")
+        self.healed("resolver-silent")
+
+    def test_listen_that_was_written_and_is_nothing(self):
+        conf(f"[server]\nlisten = 192.0.2.1\n[forward]\nupstream = {OUTSIDE}\n")
+        self.activate(*self.at(US))
+        result = self.sick("daemon-listen-ignored", severity="warning", code=0)
+        self.assertEqual(set(result.findings), {"daemon-listen-ignored"})
+        for line in ("systemctl edit leasedns.socket", "ListenDatagram=192.0.2.1:53",
+                     "ListenStream=192.0.2.1:53"):
+            self.assertIn(line, "\n".join(result.mend("daemon-listen-ignored")))
+
+    def test_more_than_the_configuration_says_is_fine(self):
+        self.activate(*self.at(US, self.ELSEWHERE, "::1"))
+        self.assertEqual(check().all["findings"], [])
+
+    def test_all_addresses(self):
+        self.activate(*self.at("0.0.0.0"), port=5353)
+        resolv(f"nameserver {OUTSIDE}\n")
+        result = self.sick("daemon-elsewhere", severity="note", code=0)
+        mend = "".join(result.mend("resolver-not-us"))
+        self.assertIn("server=/libvirt/127.0.0.1#5353", mend)
+        self.assertNotIn("nameserver", mend)
+        self.assertIn("systemctl edit leasedns.socket", "".join(result.mend("daemon-port")))
+
+    def test_all_addresses_of_both_families(self):
+        self.activate(*self.at("::"), port=5354)
+        conf(f"[server]\nlisten = {US}:5354\n[forward]\nupstream = none\n")
+        self.assertNotIn("daemon-listen-ignored", check().findings)
+
+    def test_leases_that_the_service_hides(self):
+        """Its unit gives the daemon a root without them: here another configuration does."""
+        self.activate(*self.at(US))
+        run("mount", "-t", "tmpfs", "tmpfs", "/srv")
+        self.addCleanup(run, "umount", "/srv")
+        other = pathlib.Path("/srv/leases")
+        other.mkdir()
+        publish("virbr0.status", [WEB | {"ip-address": "192.168.122.77"}], other)
+        conf(f"[leases]\nlibvirt = {other}\n[forward]\nupstream = {OUTSIDE}\n")
+        result = self.sick("leases-hidden-from-daemon", severity="warning", code=0)
+        self.assertNotIn("daemon-index-differs", result.findings)
+        self.assertIn(f"    BindReadOnlyPaths={other}", result.mend("leases-hidden-from-daemon"))
+
+    def test_one_of_udp_and_tcp(self):
+        for kind, missing in ((socket.SOCK_DGRAM, "ListenStream"),
+                              (socket.SOCK_STREAM, "ListenDatagram")):
+            with self.subTest(missing=missing):
+                daemon = self.activate((US, kind))
+                result = self.sick("daemon-one-transport", severity="warning", code=0)
+                self.assertIn(f"    {missing}={US}:53", result.mend("daemon-one-transport"))
+                self.assertNotIn("daemon-not-running", result.findings)
+                self.assertNotIn("daemon-silent", result.findings)
+                daemon.terminate()
+                daemon.wait()
+        self.activate(*self.at(US))
+        self.healed("daemon-one-transport")
+
+
 class ListenTest(CheckCase):
+    def test_listen_that_a_reload_did_not_change(self):
+        daemon = self.serve()
+        conf(f"[server]\nlisten = 127.0.0.58\n[forward]\nupstream = {OUTSIDE}\n")
+        daemon.process.send(signal.SIGHUP)
+        result = self.sick("daemon-listen-ignored", severity="warning", code=0)
+        self.assertIn(f"127.0.0.58 in '{CONF}', but the daemon answers at {US}",
+                      result.findings["daemon-listen-ignored"]["what"])
+        self.assertIn("systemctl restart leasedns", result.mend("daemon-listen-ignored")[0])
+        daemon.stop()
+        resolv("nameserver 127.0.0.58\nsearch libvirt\n")
+        self.serve(server="127.0.0.58")
+        self.healed("daemon-listen-ignored")
+        # The default is no excuse where no socket unit has a say.
+        conf()
+        self.assertNotIn("leasedns.socket", json.dumps(
+            self.sick("daemon-listen-ignored").mend("daemon-listen-ignored")))
+
     def test_all_addresses(self):
         conf("[server]\nlisten = 0.0.0.0:5353\n[forward]\nupstream = none\n")
         self.serve(server="127.0.0.1", port=5353)
@@ -1023,7 +1364,10 @@ class ArgumentsTest(CheckCase):
         done = run(*argv("--help"))
         self.assertTrue(done.stdout.startswith("Usage: leasedns check [OPTION]... [NAME]\n"))
         self.assertLessEqual(max(map(len, done.stdout.splitlines())), 84)
-        for arguments, message in ((["--nope"], "unknown option '--nope'"),
+        for arguments, message in ((["192.168.122.10"], "'leasedns lookup 192.168.122.10' says"),
+                                   (["::1"], "is an address, not a name"),
+                                   ([""], "the name is empty"), (["."], "the name is empty"),
+                                   (["--nope"], "unknown option '--nope'"),
                                    (["a", "b"], "unexpected argument 'b'"),
                                    (["--watch"], "unknown option '--watch'")):
             done = run(*argv(*arguments), check=False)

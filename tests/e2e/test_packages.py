@@ -16,6 +16,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = pathlib.Path(os.environ["LEASEDNS_DIST"])
 MODULES = ("leasedns", "libvirt", "libvirt_guest")
+SUMMARIES = ["names for virtual machines on the host that runs them",
+             "NSS modules for the names of virtual machines"]
 #: What both kinds have; directories of libraries and documentation differ.
 UNITS = ["usr/lib/systemd/system/leasedns.service",
          "usr/lib/systemd/system/leasedns-resolved.service",
@@ -114,6 +116,10 @@ class Debian(Case):
         for field in ("Provides", "Conflicts", "Replaces"):
             self.assertEqual(fields[field], "libnss-libvirt")
         self.assertRegex(fields["Depends"], r"^libc6 \([^)]*\)$")
+
+    def test_each_says_what_it_is(self):
+        self.assertEqual([self.fields(package)["Description"] for package in (
+            self.PROGRAM, self.LIBRARY)], SUMMARIES)
 
     def test_control_files(self):
         for package, conffiles, scripts in (
@@ -218,6 +224,10 @@ class Fedora(Case):
             self.assertEqual([line for line in listed if " d" in line and not re.match(
                 r"/usr/share/(doc|licenses)/leasedns", line)], [])
 
+    def test_each_says_what_it_is(self):
+        self.assertEqual([self.query(package, "--qf", "%{SUMMARY}") for package in (
+            self.PROGRAM, self.LIBRARY)], SUMMARIES)
+
     def test_scriptlets_are_those_of_systemd(self):
         said = self.query(self.PROGRAM, "--scripts")
         for verb in ("install-system-units", "remove-system-units", "mark-restart-system-units"):
@@ -231,6 +241,23 @@ class Fedora(Case):
             run("sh", "-c", 'rpm2cpio "$1" | cpio --quiet -id', "sh", only(package), cwd=root)
         self.check_program(root)
         self.check_modules(root / "usr/lib64")
+
+
+class Script(Case):
+    def test_one_kind_alone(self):
+        """As asked for, and no failure for the other."""
+        tree = self.scratch() / "tree"
+        shutil.copytree(ROOT / "contrib", tree / "contrib")
+        stand_ins = tree / "bin"
+        stand_ins.mkdir()
+        for name, text in (("cmake", "exit 0"), ("dpkg-parsechangelog", "echo 1"),
+                           ("cpack", 'mkdir -p "$4" && touch "$4/x.deb" "$4/x.rpm"')):
+            (stand_ins / name).write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+            (stand_ins / name).chmod(0o755)
+        for kind in ("deb", "rpm"):
+            said = run(tree / "contrib/package.sh", kind, env={
+                **os.environ, "PATH": f"{stand_ins}:{os.environ['PATH']}"})
+            self.assertEqual(said, f"{tree}/build/package/x.{kind}\n")
 
 
 class Reproducible(Case):

@@ -491,6 +491,24 @@ static void test_owner_must_be_the_directorys(void **state)
 	assert_int_equal(chown(directory, 0, 0), 0);
 }
 
+/* As `leasedns index` by root does beside a daemon that is not root. */
+static void test_published_file_belongs_to_the_directorys_owner(void **state)
+{
+	const char *directory = *state;
+	const char *path = scratch_path(directory, "index.cdb");
+	struct stat st;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(directory, STRANGER, STRANGER), 0);
+	publish_text(path, "index");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, STRANGER);
+	assert_int_equal(st.st_gid, STRANGER);
+	assert_open(path, PARSER_OK, 0);
+	assert_int_equal(chown(directory, 0, 0), 0);
+}
+
 static void make_directory(const char *path)
 {
 	assert_int_equal(mkdir(path, 0755), 0);
@@ -716,6 +734,7 @@ int main(void)
 		TEST(test_sweep_takes_temporaries_of_the_dead_and_nothing_else),
 		TEST(test_only_modes_that_keep_others_out_are_believed),
 		TEST(test_owner_must_be_the_directorys),
+		TEST(test_published_file_belongs_to_the_directorys_owner),
 		TEST(test_what_is_no_file_is_neither_followed_nor_waited_for),
 		TEST(test_what_is_not_there_is_absent),
 		TEST(test_size_has_a_cap),

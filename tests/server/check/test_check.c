@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/check/check.h"
@@ -23,7 +24,7 @@
 
 struct world {
 	char *directory;
-	char *paths[8];
+	char *paths[16];
 	size_t path_count;
 	struct check_host host;
 	struct snapshot_conf conf;
@@ -69,6 +70,8 @@ static int world_open(void **state)
 		.daemon_user = "no-such-user",
 		.module_index = world_path(world, "index.cdb"),
 		.module_conf = world_path(world, "leasedns.conf"),
+		.systemd = world_path(world, "systemd"),
+		.units = {world_path(world, "units"), world_path(world, "more-units")},
 	};
 	assert_int_equal(
 		snapshot_conf_load(world->host.module_conf, &world->conf, &error), CONF_OK);
@@ -151,6 +154,95 @@ static void test_name_is_followed_to_where_it_stops(void **state)
 	assert_non_null(strstr(found(world, ""), "daemon-not-running"));
 }
 
+/* The mends of a kind, or NULL; in a static buffer. */
+static const char *mends(struct world *world, enum check_id id)
+{
+	static char text[4096];
+	const char *result = NULL;
+
+	check_run(&world->host, &world->conf, NULL, NOW, world->check);
+	for (size_t i = 0; i < world->check->report.finding_count; i++) {
+		const struct check_finding *finding = &world->check->report.findings[i];
+
+		if (finding->id != id)
+			continue;
+		snprintf(text, sizeof(text), "%s", finding->mend ? finding->mend : "");
+		result = text;
+	}
+	check_done(world->check);
+	return result;
+}
+
+/* Where systemd has a socket unit for the daemon, an address in the configuration does nothing. */
+static void test_mend_is_where_the_address_counts(void **state)
+{
+	static const char conf[] = "[server] listen = 127.0.0.56 in '";
+	static const char unit[] = "systemctl edit leasedns.socket";
+	struct world *world = *state;
+
+	assert_non_null(strstr(mends(world, CHECK_DAEMON_PORT), conf));
+	mkdir(scratch_path(world->directory, "more-units"), 0755);
+	scratch_publish(world->directory, "more-units/leasedns.socket", "[Socket]\n");
+	assert_non_null(strstr(mends(world, CHECK_DAEMON_PORT), conf));
+	mkdir(scratch_path(world->directory, "systemd"), 0755);
+	assert_non_null(strstr(mends(world, CHECK_DAEMON_PORT), unit));
+	assert_non_null(
+		strstr(mends(world, CHECK_DAEMON_PORT), "\n    ListenStream=127.0.0.56:53\n"));
+}
+
+/* Answers one question over a control socket, in a child. */
+static void tell(struct world *world, const char *document)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	pid_t child;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+		scratch_path(world->directory, "control"));
+	unlink(address.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	child = fork();
+	if (child == 0) {
+		int client = accept(fd, NULL, NULL);
+		char request[64];
+
+		alarm(60);
+		if (read(client, request, sizeof(request)) > 0)
+			dprintf(client, "%s\n", document);
+		_exit(0);
+	}
+	close(fd);
+}
+
+static void test_what_the_daemon_tells_of_its_sockets_is_not_trusted(void **state)
+{
+	static const char many[] = "{\"address\": \"127.18.53.1:%d\", \"transport\": \"udp\"}";
+	static const char *const nonsense[] = {"", "[]", "{", "{\"listen\": 1}", "{\"listen\": {}}",
+		"{\"listen\": []}", "{\"listen\": [1, null, [], {}, {\"address\": 7}]}",
+		"{\"is_activated\": \"x\", \"listen\": [{\"address\": \"127.0.0.1:99999\"}]}"};
+	struct world *world = *state;
+	char document[4096] = "{\"listen\": [";
+
+	for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+		tell(world, nonsense[i]);
+		assert_string_equal(found(world, NULL),
+			"daemon-not-running nsswitch-lacks-us resolver-none leases-empty "
+			"index-missing daemon-port");
+		wait(NULL);
+	}
+	for (int i = 1; i < 40; i++) {
+		sprintf(document + strlen(document), i > 1 ? ", " : "");
+		sprintf(document + strlen(document), many, i);
+	}
+	strcat(document, "]}");
+	tell(world, document);
+	check_run(&world->host, &world->conf, NULL, NOW, world->check);
+	assert_int_equal(world->check->listen_count, CHECK_LISTEN_MAX);
+	check_done(world->check);
+	wait(NULL);
+}
+
 static void test_names_of_leases_are_looked_at(void **state)
 {
 	struct world *world = *state;
@@ -199,6 +291,11 @@ int main(void)
 			test_name_is_followed_to_where_it_stops, world_open, world_close),
 		cmocka_unit_test_setup_teardown(
 			test_names_of_leases_are_looked_at, world_open, world_close),
+		cmocka_unit_test_setup_teardown(
+			test_mend_is_where_the_address_counts, world_open, world_close),
+		cmocka_unit_test_setup_teardown(
+			test_what_the_daemon_tells_of_its_sockets_is_not_trusted, world_open,
+			world_close),
 		cmocka_unit_test_setup_teardown(
 			test_nscd_counts_only_while_somebody_listens, world_open, world_close),
 	};

@@ -10,11 +10,17 @@
 
 #include "server/check/check_nss_line.h"
 
+/* Lines, the last of which needs no newline here. */
 static struct check_nss_line parse(const char *text)
 {
 	struct check_nss_line line;
+	char whole[256];
 
-	check_nss_parse(text, strlen(text), &line);
+	enum check_nss_parsed parsed;
+
+	snprintf(whole, sizeof(whole), "%s\n", text);
+	parsed = check_nss_parse(whole, strlen(whole), &line);
+	assert_int_equal(parsed, line.bad ? CHECK_NSS_BAD : CHECK_NSS_PARSED);
 	return line;
 }
 
@@ -41,7 +47,14 @@ static void test_lines_are_read_as_glibc_does(void **state)
 		{"hosts:files dns", "hosts: files dns", 1},
 		{"\thosts:\tfiles\tdns \t\n", "hosts: files dns", 1},
 		{"hosts: files dns\r\n", "hosts: files dns", 1},
-		{"# hosts: a\n\npasswd: files\nhosts: files # dns\n", "hosts: files", 4},
+		{"# hosts: a\n\npasswd: files\nhosts: files dns\n", "hosts: files dns", 4},
+		{"hosts : a b\n", "hosts: a b", 1},
+		{"hosts:: a\n", "hosts: a", 1},
+		/* There are no comments behind. */
+		{"hosts: files # dns\n", "hosts: files # dns", 1},
+		{"hosts: a#b #c", "hosts: a#b #c", 1},
+		{"#hosts: a", "hosts: files dns", 0},
+		{"hosts: a\\\n b\n", "hosts: a\\", 1},
 		{"hosts: a\nhosts: b\n", "hosts: b", 2},
 		{"hosts files dns\n", "hosts: files dns", 1},
 		{"hosts:\n", "hosts:", 1},
@@ -62,16 +75,18 @@ static void test_lines_are_read_as_glibc_does(void **state)
 		{"hosts: a [UNAVAIL=return TRYAGAIN=return NOTFOUND=return]",
 			"hosts: a [NOTFOUND=return UNAVAIL=return TRYAGAIN=return]", 1},
 		{"hosts: a [SUCCESS=merge] b", "hosts: a [SUCCESS=continue] b", 1},
-		{"hosts: a [NOTFOUND=return] [NOTFOUND=continue] b", "hosts: a b", 1},
-		{"hosts: a [] b", "hosts: a b", 1},
+		/* Without a service before it, an action ends the line. */
+		{"hosts: a [NOTFOUND=return] [NOTFOUND=continue] b", "hosts: a [NOTFOUND=return]",
+			1},
+		{"hosts: [NOTFOUND=return] files", "hosts:", 1},
+		{"sudoers: a [\nhosts: a", "hosts: a", 2},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct check_nss_line line;
+		struct check_nss_line line = parse(cases[i].text);
 
-		assert_int_equal(check_nss_parse(cases[i].text, strlen(cases[i].text), &line),
-			CHECK_NSS_PARSED);
+		assert_int_equal(line.bad, 0);
 		assert_string_equal(text_of(&line), cases[i].expected);
 		assert_int_equal(line.number, cases[i].number);
 	}
@@ -80,7 +95,8 @@ static void test_lines_are_read_as_glibc_does(void **state)
 static void test_bad_lines_leave_the_default(void **state)
 {
 	static const char *const cases[] = {
-		"hosts: [NOTFOUND=return] files",
+		"hosts: a [] b",
+		"hosts: a # [NOTFOUND=retrun] b",
 		"hosts: a [NOTFOUND=retrun] b",
 		"hosts: a [NOTFOUND] b",
 		"hosts: a [NOTFOUND=return",
@@ -100,6 +116,43 @@ static void test_bad_lines_leave_the_default(void **state)
 		assert_int_equal(check_nss_parse(text, strlen(text), &line), CHECK_NSS_BAD);
 		assert_string_equal(text_of(&line), "hosts: files dns");
 		assert_int_equal(line.number, 2);
+		assert_int_equal(line.bad, 2);
+	}
+}
+
+static void test_bad_line_of_another_database_spoils_the_file(void **state)
+{
+	struct check_nss_line line = parse("hosts: a\nshadow: files [x=y]\npasswd: a [");
+
+	(void)state;
+	assert_int_equal(line.bad, 2);
+	assert_int_equal(line.number, 1);
+	assert_string_equal(text_of(&line), "hosts: a");
+}
+
+static void test_line_without_a_newline_is_not_read(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *expected;
+		unsigned unended;
+	} cases[] = {
+		{"hosts: a\nhosts: b", "hosts: a", 2},
+		{"hosts: a", "hosts: files dns", 1},
+		{"hosts: a [", "hosts: files dns", 1},
+		{"hosts: a\npasswd: b", "hosts: a", 0},
+		{"hosts: a\n# hosts: b", "hosts: a", 0},
+		{"hosts", "hosts: files dns", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct check_nss_line line;
+
+		assert_int_equal(check_nss_parse(cases[i].text, strlen(cases[i].text), &line),
+			CHECK_NSS_PARSED);
+		assert_string_equal(text_of(&line), cases[i].expected);
+		assert_int_equal(line.unended, cases[i].unended);
 	}
 }
 
@@ -114,10 +167,12 @@ static void test_hostile_files_are_bounded(void **state)
 	assert_non_null(text);
 	while (len < 90000)
 		len += (size_t)sprintf(text + len, " service%zu", len);
+	text[len++] = '\n';
 	assert_int_equal(check_nss_parse(text, len, &line), CHECK_NSS_PARSED);
 	assert_int_equal(line.count, CHECK_NSS_SERVICES_MAX);
 	memset(text, 'x', 90000);
 	memcpy(text, "hosts: ", 7);
+	text[89999] = '\n';
 	assert_int_equal(check_nss_parse(text, 90000, &line), CHECK_NSS_PARSED);
 	assert_int_equal(line.count, 1);
 	assert_int_equal(strlen(line.services[0].name), CHECK_NSS_NAME_SIZE - 1);
@@ -179,6 +234,11 @@ static void test_mended_line_asks_us_in_time_and_keeps_the_rest(void **state)
 			"hosts: files libvirt libvirt_guest dns"},
 		{"hosts: files [NOTFOUND=return] leasedns dns", "hosts: files leasedns dns"},
 		{"hosts: leasedns leasedns files", "hosts: files leasedns"},
+		/* What was meant. */
+		{"hosts: files, leasedns, dns", "hosts: files leasedns dns"},
+		{"hosts: files leasedns#x # resolve [!UNAVAIL=return] dns",
+			"hosts: files leasedns"},
+		{"hosts: files , dns\\", "hosts: files leasedns dns"},
 	};
 
 	(void)state;
@@ -199,6 +259,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines_are_read_as_glibc_does),
 		cmocka_unit_test(test_bad_lines_leave_the_default),
+		cmocka_unit_test(test_bad_line_of_another_database_spoils_the_file),
+		cmocka_unit_test(test_line_without_a_newline_is_not_read),
 		cmocka_unit_test(test_hostile_files_are_bounded),
 		cmocka_unit_test(test_search_goes_on_until_a_service_ends_it),
 		cmocka_unit_test(test_mended_line_asks_us_in_time_and_keeps_the_rest),

@@ -25,11 +25,18 @@ static struct json_object *document_of_daemon(void)
 	const struct forward_settings settings = {.resolv_conf = "/dev/null"};
 	struct query_log query_log = {.written = 701, .suppressed = 702};
 	struct stats stats = {.queries = {101, 102}, .unreadable = 103, .truncated = 104};
+	struct sockets_socket bound[] = {
+		{.fd = -1, .endpoint = {.family = 4, .octets = {127, 0, 0, 57}, .port = 53}},
+		{.fd = -1,
+			.is_tcp = true,
+			.endpoint = {.family = 6, .octets = {[15] = 1}, .port = 5353}}};
+	const struct sockets sockets = {.sockets = bound, .count = 2, .is_inherited = true};
 	struct stats_report report = {
 		.version = "1.2.3",
 		.started_unix_s = NOW - 201,
 		.uptime_s = 201,
 		.names = 202,
+		.sockets = &sockets,
 		.stats = &stats,
 		.query_log = &query_log,
 		.udp = {.queries = 301, .replies = 302, .dropped = 303, .send_lost = 304},
@@ -88,6 +95,20 @@ static int64_t number(struct json_object *document, const char *group, const cha
 	assert_true(json_object_object_get_ex(object, key, &value));
 	assert_true(json_object_is_type(value, json_type_int));
 	return json_object_get_int64(value);
+}
+
+static void test_document_tells_where_it_answers(void **state)
+{
+	struct json_object *document = document_of_daemon();
+	struct json_object *listen;
+	(void)state;
+
+	assert_int_equal(number(document, NULL, "is_activated"), 1);
+	assert_true(json_object_object_get_ex(document, "listen", &listen));
+	assert_string_equal(json_object_to_json_string_ext(listen, JSON_C_TO_STRING_PLAIN),
+		"[{\"address\":\"127.0.0.57:53\",\"transport\":\"udp\"},"
+		"{\"address\":\"[::1]:5353\",\"transport\":\"tcp\"}]");
+	json_object_put(document);
 }
 
 static void test_document_has_every_counter(void **state)
@@ -280,6 +301,7 @@ static int quiet(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_document_tells_where_it_answers),
 		cmocka_unit_test(test_document_has_every_counter),
 		cmocka_unit_test(test_table_and_document_agree),
 		cmocka_unit_test(test_prometheus_has_base_units_and_labels),

@@ -1,0 +1,53 @@
+#include "server/names/refusal.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parser/address.h"
+#include "parser/hostname.h"
+
+static bool refusal_is_plain(struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t byte = byte_lower(name.ptr[i]);
+
+		if (!(byte >= 'a' && byte <= 'z') && !(byte >= '0' && byte <= '9') &&
+			!strchr("-_.", byte))
+			return false;
+	}
+	return true;
+}
+
+bool refusal_is_own_name(struct bytes name)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	struct bytes own;
+
+	gethostname(host, sizeof(host) - 1);
+	own = hostname_first_label(bytes_of_text(host));
+	return own.len > 0 && bytes_equal_fold(hostname_first_label(name), own);
+}
+
+const char *refusal_reason(struct bytes name)
+{
+	static const char *const trusted[] = {"localhost", "wpad", "isatap"};
+	struct bytes label = hostname_first_label(name);
+	struct address address;
+
+	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++) {
+		if (bytes_equal_fold(label, bytes_of_text(trusted[i])))
+			return "programs trust a host of that name";
+	}
+	if (refusal_is_own_name(name))
+		return "it is the name of this host";
+	if (address_parse(name, &address))
+		return "it is an address";
+	if (!refusal_is_plain(name))
+		return "it has characters other than letters, digits, '-' and '_'";
+	if (!hostname_is_dns_name(name))
+		return "it is too long, or a part of it is";
+	if (!hostname_is_publishable(name) || !hostname_is_publishable(label))
+		return "it has only digits, or begins or ends with '-' or '_'";
+	return "it is a name of the zone itself";
+}

@@ -33,6 +33,7 @@ struct rebuild_outcome {
 	int system_error;  /* Of PARSER_E_IO. */
 	int publish_error; /* errno why the index is in memory only; 0: it is published. */
 	bool is_unsettled;
+	bool is_copy; /* Of the last index, whose events were told when that was built. */
 	struct zone *zone;
 	size_t names;
 	struct build_report report;
@@ -141,7 +142,8 @@ static void rebuild_keep_last(struct rebuild *rebuild, int fd)
 {
 	uint64_t generation = store_generation(rebuild->store);
 
-	if (rebuild->last.fd < 0 || rebuild->last.generation != generation)
+	rebuild->outcome.is_copy = rebuild->last.fd >= 0 && rebuild->last.generation == generation;
+	if (!rebuild->outcome.is_copy)
 		rebuild->last_names = rebuild_count_names(zone_index(rebuild->outcome.zone));
 	if (rebuild->last.fd >= 0)
 		close(rebuild->last.fd);
@@ -224,8 +226,8 @@ static void rebuild_log(struct rebuild *rebuild)
 
 	build_report_log(
 		report, &rebuild->previous, &rebuild->limits, (int64_t)(uv_hrtime() / 1000000));
-	/* A build that failed half way told only half of what lasts. */
-	if (rebuild->outcome.status == PARSER_OK) {
+	/* A build that failed half way told only half of what lasts, and a copy nothing. */
+	if (rebuild->outcome.status == PARSER_OK && !rebuild->outcome.is_copy) {
 		build_report_done(&rebuild->previous);
 		rebuild->previous = *report;
 		*report = (struct build_report){0};

@@ -337,6 +337,42 @@ static void test_names_are_served_where_no_index_can_be(void **state)
 	stop(&fixture);
 }
 
+static void test_what_lasts_is_told_once(void **state)
+{
+	const int saved = dup(STDERR_FILENO);
+	struct fixture fixture;
+	char *log;
+	int fd;
+
+	(void)state;
+	start(&fixture, "run/index.cdb");
+	/* Another guest with a name that is taken. */
+	scratch_publish(fixture.directory, "leases/virbr1.status",
+		"[{\"ip-address\": \"10.9.0.1\", \"mac-address\": \"52:54:00:00:09:01\", "
+		"\"hostname\": \"web1\", \"expiry-time\": 0}]");
+	fd = open(scratch_path(fixture.directory, "log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+	assert_true(saved >= 0 && fd >= 0);
+	dup2(fd, STDERR_FILENO);
+	log_start(LOG_LEVEL_INFO);
+	assert_int_equal(rebuild_first(fixture.rebuild), 0);
+	for (int i = 1; i <= 3; i++) {
+		/* With builds that only find out that nothing has changed any more. */
+		settle(&fixture);
+		publish_leases(&fixture, "leases/virbr2.status", "db", i);
+		rebuild_request(fixture.rebuild);
+	}
+	settle(&fixture);
+	dup2(saved, STDERR_FILENO);
+	log_start(LOG_LEVEL_ERROR);
+	log = scratch_read(scratch_path(fixture.directory, "log"), NULL);
+	assert_non_null(strstr(log, "calls itself 'web1'"));
+	assert_null(strstr(strstr(log, "calls itself 'web1'") + 1, "calls itself 'web1'"));
+	free(log);
+	close(fd);
+	close(saved);
+	stop(&fixture);
+}
+
 static void test_configuration_changes_between_builds(void **state)
 {
 	struct fixture fixture;
@@ -416,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_requests_during_a_build_make_one_more),
 		cmocka_unit_test(test_continuous_change_takes_half_of_a_core),
 		cmocka_unit_test(test_names_are_served_where_no_index_can_be),
+		cmocka_unit_test(test_what_lasts_is_told_once),
 		cmocka_unit_test(test_configuration_changes_between_builds),
 		cmocka_unit_test(test_other_settings_keep_what_was_read),
 		cmocka_unit_test(test_stop_waits_for_the_worker_and_hands_nothing_over),

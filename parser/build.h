@@ -75,6 +75,7 @@ struct build {
 	struct grouping *guest_macs;   /**< MAC → struct build_guest_mac */
 	struct grouping *aliases;      /**< alias → size_t, position in guests */
 	struct grouping *reserved_for; /**< MAC or DUID → size_t, position in reservations */
+	struct grouping *labels;       /**< bridge or network → uint16_t, position in networks */
 	struct grouping *records;      /**< kind and name → struct index_record */
 	struct grouping *names;        /**< address → struct build_name */
 	struct grouping *reverse;      /**< /24 or /64 → nothing */

@@ -179,8 +179,10 @@ bool format_run_line(struct format_run *run, struct bytes *out_line)
 
 	do {
 		line = run->text->bytes;
-		line.ptr += run->offset;
-		line.len -= run->offset;
+		if (run->offset) { /* Else it may be NULL. */
+			line.ptr += run->offset;
+			line.len -= run->offset;
+		}
 		end = line.len ? memchr(line.ptr, '\n', line.len) : NULL;
 		if (end || !format_run_more(run, run->offset))
 			break;

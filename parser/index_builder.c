@@ -8,23 +8,34 @@
 
 /* --- Networks ------------------------------------------------------------------------------ */
 
-static uint16_t build_find_network(const struct build *build, struct bytes label)
+static uint16_t build_find_network(struct build *build, struct bytes label)
 {
-	for (size_t i = 0; i < build->network_count; i++) {
-		if (label.len &&
-			(bytes_equal_fold(bytes_of_text(build->networks[i].bridge), label) ||
-				bytes_equal_fold(bytes_of_text(build->networks[i].name), label)))
-			return (uint16_t)i;
-	}
-	return INDEX_NETWORK_NONE;
+	size_t group = grouping_find(build->labels, build_key(build, INDEX_KEY_NETWORK, label));
+	uint16_t network = INDEX_NETWORK_NONE;
+
+	if (group != SIZE_MAX)
+		grouping_items(build->labels, group, &network);
+	return network;
+}
+
+/* Who has a label first keeps it. */
+static enum parser_status build_add_label(struct build *build, struct bytes label, uint16_t network)
+{
+	struct bytes key = build_key(build, INDEX_KEY_NETWORK, label);
+
+	if (label.len == 0 || key.len == 0 || grouping_find(build->labels, key) != SIZE_MAX)
+		return PARSER_OK;
+	return grouping_add(build->labels, key, &network);
 }
 
 static enum parser_status build_add_network(
 	struct build *build, struct bytes bridge, struct bytes name)
 {
 	void *networks = build->networks;
+	uint16_t network = (uint16_t)build->network_count;
 	struct bytes kept_bridge;
 	struct bytes kept_name;
+	enum parser_status rc;
 
 	if (build->network_count >= INDEX_NETWORK_NONE)
 		return PARSER_E_LIMIT;
@@ -38,7 +49,8 @@ static enum parser_status build_add_network(
 		.bridge = (char *)(uintptr_t)kept_bridge.ptr,
 		.name = (char *)(uintptr_t)kept_name.ptr,
 	};
-	return PARSER_OK;
+	rc = build_add_label(build, bridge, network);
+	return rc == PARSER_OK ? build_add_label(build, name, network) : rc;
 }
 
 static enum parser_status build_add_file_network(struct build *build, const struct store_file *file)
@@ -195,12 +207,13 @@ enum parser_status build_init(struct build *build, const struct store_directory 
 		.guest_macs = grouping_new(sizeof(struct build_guest_mac)),
 		.aliases = grouping_new(sizeof(size_t)),
 		.reserved_for = grouping_new(sizeof(size_t)),
+		.labels = grouping_new(sizeof(uint16_t)),
 		.records = grouping_new(sizeof(struct index_record)),
 		.names = grouping_new(sizeof(struct build_name)),
 		.reverse = grouping_new(0),
 	};
 	if (!build->guest_names || !build->guest_macs || !build->aliases || !build->reserved_for ||
-		!build->records || !build->names || !build->reverse)
+		!build->labels || !build->records || !build->names || !build->reverse)
 		return PARSER_E_NO_MEMORY;
 	build_expect(build);
 	rc = build_gather(build);
@@ -219,6 +232,7 @@ void build_done(struct build *build)
 	grouping_free(build->guest_macs);
 	grouping_free(build->aliases);
 	grouping_free(build->reserved_for);
+	grouping_free(build->labels);
 	grouping_free(build->records);
 	grouping_free(build->names);
 	grouping_free(build->reverse);

@@ -15,7 +15,8 @@ struct json_plain {
 
 static inline struct json_plain json_plain_of(struct bytes text)
 {
-	return (struct json_plain){text.ptr, text.ptr + text.len};
+	/* Nothing may be added to NULL, not even nothing. */
+	return (struct json_plain){text.ptr, text.len ? text.ptr + text.len : text.ptr};
 }
 
 /** The octet at the cursor, or 0 at the end: no octet of the plain shape is 0. */

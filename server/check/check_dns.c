@@ -131,11 +131,11 @@ static bool check_dns_is_plain(const struct check_question *question)
 	return question->name[strspn(question->name, plain)] == '\0';
 }
 
-/* The others go by ldns: one at a time, which is fine for one name. */
-static void check_dns_ask_alone(struct check_question *question)
+/* The others go by ldns: one at a time, which is fine for one name. With as many attempts. */
+static void check_dns_attempt_alone(struct check_question *question, unsigned timeout_ms)
 {
-	const struct timeval patience = {.tv_sec = CHECK_DNS_TIMEOUT_MS / 1000,
-		.tv_usec = CHECK_DNS_TIMEOUT_MS % 1000 * 1000};
+	const struct timeval patience = {
+		.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 	struct sockaddr_storage address;
 	socklen_t address_len = upstream_sockaddr(&question->server, &address);
 	size_t len = 0;
@@ -154,6 +154,13 @@ static void check_dns_ask_alone(struct check_question *question)
 	}
 	free(reply);
 	free(query);
+}
+
+static void check_dns_ask_alone(struct check_question *question)
+{
+	check_dns_attempt_alone(question, CHECK_DNS_TIMEOUT_MS);
+	if (!question->has_replied)
+		check_dns_attempt_alone(question, 2 * CHECK_DNS_TIMEOUT_MS);
 }
 
 static void check_dns_on_reply(void *ctx, struct bytes reply)

@@ -96,8 +96,15 @@ static void asker_settle(struct asker *asker)
 static void asker_on_timer(uv_timer_t *timer)
 {
 	struct asker *asker = timer->data;
+	ares_socket_t fd = ARES_SOCKET_BAD;
 
-	ares_process_fd(asker->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	/* A process that was stopped, or had no processor for a while, hears of its timers first.
+	 * What lies in the socket is read before its time is judged. */
+	for (size_t i = 0; i < SOCKETS_MAX; i++) {
+		if (asker->sockets[i])
+			fd = asker->sockets[i]->fd;
+	}
+	ares_process_fd(asker->channel, fd, ARES_SOCKET_BAD);
 	asker_settle(asker);
 }
 

@@ -120,10 +120,16 @@ static void connection_expire(uv_timer_t *timer)
 		connection->write_since_ms = now_ms;
 	}
 	due_ms = connection_due_ms(connection);
-	if (due_ms <= now_ms) {
+	if (due_ms <= now_ms && due_ms == connection->last_look_ms) {
 		connection->all->stats.timed_out++;
 		tcp_connection_stop(connection);
 		return;
+	}
+	if (due_ms <= now_ms) {
+		/* A process that was stopped, or had no processor for a while, hears of its timers
+		 * first. What lies in the socket is read before the next time. */
+		connection->last_look_ms = due_ms;
+		due_ms = now_ms + 1;
 	}
 	connection->timer_due_ms = due_ms;
 	uv_timer_start(timer, connection_expire, due_ms - now_ms, 0);

@@ -42,6 +42,7 @@ struct tcp_connection {
 	uint64_t read_since_ms;  /* Since when the next message, or its rest, is awaited. */
 	uint64_t write_since_ms; /* Since when no reply was seen to be taken. */
 	uint64_t timer_due_ms;
+	uint64_t last_look_ms; /* What was due when the socket had its last chance; 0: nothing. */
 };
 
 static inline uv_stream_t *tcp_connection_stream(struct tcp_connection *connection)

@@ -20,6 +20,8 @@ import unittest
 PROGRAM = os.environ.get("LEASEDNS", "build/dev/bin/leasedns")
 CAPTURES = os.path.join(os.path.dirname(__file__), "..", "data", "captures")
 NOBODY = "nobody"
+# A busy machine: how long anything may take before the test gives up.
+PATIENCE_S = 60
 
 
 def lease(address, mac, hostname=None, expires=0):
@@ -78,7 +80,7 @@ class Host:
     def run(self, command, *arguments, conf=True, user=None, **variables):
         argv = [self.program, command] + (["-c", self.conf] if conf else []) + list(arguments)
         return subprocess.run(argv, env=self.environment(**variables), capture_output=True,
-                              timeout=20, check=False, user=user, cwd="/",
+                              timeout=PATIENCE_S, check=False, user=user, cwd="/",
                               extra_groups=[] if user else None)
 
 
@@ -384,13 +386,13 @@ class ArgumentsTest(CliCase):
             argv = [self.host.program, command, "-c", self.host.conf] + arguments
             with open("/dev/full", "wb") as full:
                 done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False,
-                                      env=self.host.environment(), timeout=20)
+                                      env=self.host.environment(), timeout=PATIENCE_S)
             self.assertEqual(done.returncode, 1)
             self.assertIn(b"No space left on device", done.stderr)
             reader, writer = os.pipe()
             os.close(reader)
             done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, check=False,
-                                  env=self.host.environment(), timeout=20)
+                                  env=self.host.environment(), timeout=PATIENCE_S)
             os.close(writer)
             self.assertEqual((done.returncode, done.stderr), (1, b""))
 
@@ -431,7 +433,7 @@ class Terminal:
         return bool(octets)
 
     def read_to_end(self):
-        while self.read_some(10):
+        while self.read_some(PATIENCE_S):
             pass
         return self.seen
 
@@ -440,13 +442,19 @@ class Terminal:
         drawn = re.findall(r"\x1b\[H(.*?)\x1b\[J", self.seen, re.DOTALL)
         return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", drawn[-1]) if drawn else ""
 
-    def wait_for(self, condition, seconds=10):
+    def wait_for(self, condition, seconds=PATIENCE_S):
         """Until `condition(self)` is true."""
+        if not self.is_seen(condition, seconds):
+            raise AssertionError(f"not seen in {seconds} s: {self.seen!r}")
+
+    def is_seen(self, condition, seconds):
+        """Whether `condition(self)` becomes true."""
         start = time.monotonic()
         while not condition(self):
             left = start + seconds - time.monotonic()
             if left <= 0 or not self.read_some(left):
-                raise AssertionError(f"not seen in {seconds} s: {self.seen!r}")
+                return False
+        return True
 
     def keys(self, text):
         os.write(self.fd, text.encode())
@@ -458,14 +466,20 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
 
+# How long a lease lasts whose end is seen. A busy machine may miss one that is short.
+LASTS_S = (3, 10, 40)
+
+
 class WatchTest(CliCase):
     def test_screen_follows_leases_and_expiries(self):
         terminal = Terminal(self.host, "list", "--watch")
         terminal.wait_for(lambda t: "no virtual machine has a name yet" in t.screen())
-        ends = int(time.time()) + 3
-        self.host.publish("virbr0.status", [
-            lease("10.0.0.1", "52:54:00:00:00:0a", "newcomer", ends)])
-        terminal.wait_for(lambda t: "newcomer" in t.screen())
+        for lasts_s in LASTS_S:
+            ends = int(time.time()) + lasts_s
+            self.host.publish("virbr0.status", [
+                lease("10.0.0.1", "52:54:00:00:00:0a", "newcomer", ends)])
+            if terminal.is_seen(lambda t: "newcomer" in t.screen(), ends + 1 - time.time()):
+                break
         terminal.wait_for(lambda t: "newcomer" not in t.screen())
         self.assertGreaterEqual(time.time(), ends + 1)
         terminal.keys("q")
@@ -541,18 +555,21 @@ class WatchTest(CliCase):
     def test_json_is_one_document_a_line(self):
         process = self.piped("--json")
         self.assertEqual(json.loads(process.stdout.readline()), [])
-        ends = int(time.time()) + 2
-        self.host.publish("virbr0.status", [
-            lease("10.0.0.1", "52:54:00:00:00:0a", "brief", ends),
-            lease("10.0.0.2", "52:54:00:00:00:0b", "lasting")])
-        names = [row["name"] for row in json.loads(process.stdout.readline())]
+        for lasts_s in LASTS_S:
+            ends = int(time.time()) + lasts_s
+            self.host.publish("virbr0.status", [
+                lease("10.0.0.1", "52:54:00:00:00:0a", "brief", ends),
+                lease("10.0.0.2", "52:54:00:00:00:0b", "lasting")])
+            names = [row["name"] for row in json.loads(process.stdout.readline())]
+            if names != ["lasting"]:
+                break
         self.assertEqual(names, ["brief", "lasting"])
         # The end of a lease is a change as well, though no file tells it.
         names = [row["name"] for row in json.loads(process.stdout.readline())]
         self.assertEqual(names, ["lasting"])
-        self.assertTrue(ends + 1 <= time.time() < ends + 2.5)
+        self.assertTrue(ends + 1 <= time.time() < ends + PATIENCE_S)
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(process.wait(PATIENCE_S), 0)
         self.assertEqual((process.stdout.read(), process.stderr.read()), (b"", b""))
 
     def test_tables_are_parted_by_an_empty_line(self):
@@ -565,14 +582,14 @@ class WatchTest(CliCase):
         self.assertTrue(process.stdout.readline().startswith(b"NAME"))
         self.assertTrue(process.stdout.readline().startswith(b"two "))
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(10), 0)
+        self.assertEqual(process.wait(PATIENCE_S), 0)
 
     def test_reader_that_went_away_ends_it(self):
         process = self.piped("--json")
         process.stdout.readline()
         process.stdout.close()
         self.host.publish("virbr0.status", [lease("10.0.0.1", "52:54:00:00:00:0a", "one")])
-        self.assertEqual(process.wait(10), 1)
+        self.assertEqual(process.wait(PATIENCE_S), 1)
         self.assertEqual(process.stderr.read(), b"")
 
 

@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,12 +31,14 @@ import dns.rcode
 import dns.rdatatype
 import dns.reversename
 
+from harness import network
+
 ZONE = "libvirt"
 TTL_S = 5
 NEGATIVE_TTL_S = 2
 NETWORK_NAMES = {"virbr0": "default"}  # virbr1 has none.
 LATER_UNIX_S = 4102444800  # 2100-01-01
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 QUESTIONS_MIN = 2000
 SEED = 4711
 
@@ -152,17 +153,6 @@ def write_zone_files(directory, serial):
     return sorted(zones)
 
 
-def free_port():
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            with contextlib.suppress(OSError):
-                udp.bind(tcp.getsockname())
-                return tcp.getsockname()[1]
-    raise RuntimeError("no free port")
-
-
 def start(command, log_path, port, zone):
     """Starts a server and waits until it has the zone."""
     with open(log_path, "wb") as log:
@@ -189,7 +179,7 @@ def stop(process):
 
 
 def start_leasedns(program, directory):
-    port = free_port()
+    port = network.free_port()
     (directory / "leases").mkdir()
     write_lease_files(directory / "leases")
     conf = directory / "leasedns.conf"
@@ -206,7 +196,7 @@ def start_leasedns(program, directory):
 
 
 def start_knot(directory, serial):
-    port = free_port()
+    port = network.free_port()
     zones = write_zone_files(directory, serial)
     conf = directory / "knot.conf"
     conf.write_text("server:\n"
@@ -399,6 +389,7 @@ def main():
     program = parser.parse_args().leasedns
     if not program or not os.access(program, os.X_OK):
         sys.exit(f"no program '{program}': name it as an argument or in $LEASEDNS")
+    network.own()
     random.seed(SEED)
     with tempfile.TemporaryDirectory(prefix="leasedns-differential.") as name, \
             contextlib.ExitStack() as running:

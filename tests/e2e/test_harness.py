@@ -48,7 +48,7 @@ class SandboxEnds(unittest.TestCase):
         child = subprocess.Popen([sys.executable, "-B", "-c", BUSY, marker, ready],
                                  cwd=pathlib.Path(__file__).parent)
         self.addCleanup(child.kill)
-        wait_until(ready.exists, 20, "the sandbox is up")
+        wait_until(ready.exists, 60, "the sandbox is up")
         self.assertGreaterEqual(len(processes(marker)), 4)
         return child, marker
 
@@ -58,7 +58,7 @@ class SandboxEnds(unittest.TestCase):
             child, marker = self.start_busy(directory)
             child.send_signal(number)
             code = child.wait(20)
-            wait_until(lambda: not processes(marker), 5, "all processes are gone")
+            wait_until(lambda: not processes(marker), 60, "all processes are gone")
         self.assertEqual(pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8"), mounts)
         self.assertFalse(os.path.exists(sandbox.STATE))
         self.assertFalse(os.path.exists("/run/netns/machine"))
@@ -91,7 +91,7 @@ class InSandbox(unittest.TestCase):
         def body():
             before = set(pathlib.Path("/proc").glob("[0-9]*"))
             subprocess.run(["sh", "-c", "sleep 0.2 &"], check=True)
-            wait_until(lambda: set(pathlib.Path("/proc").glob("[0-9]*")) <= before, 5, "buried")
+            wait_until(lambda: set(pathlib.Path("/proc").glob("[0-9]*")) <= before, 60, "buried")
         self.assertEqual(self.run_inside(body), 0)
 
     def test_dig_tells_apart_data_no_data_and_no_name(self):
@@ -101,7 +101,7 @@ class InSandbox(unittest.TestCase):
                 "--bind-interfaces", "--listen-address=127.0.0.56", "--local=/libvirt/",
                 "--host-record=vm.libvirt,192.0.2.1", "--local-ttl=7"])
             wait_until(lambda: dns.run("dig", "@127.0.0.56", "+tries=1", "+time=1", "vm.libvirt",
-                                       check=False).returncode == 0, 10, "dnsmasq answers")
+                                       check=False).returncode == 0, 60, "dnsmasq answers")
             reply = dns.dig("vm.libvirt", "A")
             assert reply.rcode == "NOERROR", reply
             assert reply.answers == [("vm.libvirt.", 7, "A", "192.0.2.1")], reply

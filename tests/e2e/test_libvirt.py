@@ -18,17 +18,15 @@ from harness.clients import Client
 from harness.process import wait_until
 
 #: How soon a lease must be a name.
-APPEAR_S = 5.0
+APPEAR_S = 60.0
 #: How soon a machine must have its lease: QEMU without KVM on a busy machine takes its time.
-LEASE_S = 90
+LEASE_S = 180
 #: How soon the watch over an ending lease must be over: two minutes, twice that if prolonged.
 ENDING_S = LEASE_S + 250
 #: How often a question is repeated where its moment counts.
 INTERVAL_S = 0.005
-#: Around the end of a lease.
-WATCH_S = 3
-#: How far the clock that a server reads, time(2), may be behind: a kernel tick.
-TICK_S = 0.01
+#: Around the end of a lease: time enough for a busy machine to ask before and after.
+WATCH_S = 8
 
 DEFAULT, LAB, INFINITE = "virbr0", "virbr1", "virbr2"
 
@@ -88,14 +86,22 @@ class World:
         self.ipv6 = {name: self.pool.submit(self.clients[name].take_ipv6, name)
                      for name in IPV6_CLIENTS}
         self.expiry = self.pool.submit(self._watch_expiry, "brief")
+        #: Addresses that the server was seen to have.
+        self.known = set()
         guests.start_network_boot(SPACED_GUEST, SPACED_MAC, "default")
         guests.start_network_boot(PASSING_GUEST, PASSING_MAC, "default")
         guests.start_linux(LINUX_GUEST, LINUX_MAC, "default", LINUX_HOSTNAME)
 
     def address(self, name, is_ipv6=False):
-        """The address that a client has; waits for it."""
+        """The address that a client has; waits for it, and for the first time until the server has
+        it too."""
         futures = self.ipv6 if is_ipv6 else self.ipv4
-        return futures[name].result(timeout=LEASE_S)["ip-address"]
+        address = futures[name].result(timeout=LEASE_S)["ip-address"]
+        if address not in self.known:
+            question = (f"{HOSTNAMES.get(name, name)}.libvirt", "AAAA" if is_ipv6 else "A")
+            wait_until(lambda: address in dns.dig(*question).data, APPEAR_S, f"{name} is a name")
+            self.known.add(address)
+        return address
 
     def _watch_expiry(self, name):
         """Ends a client without a word, and asks for its name around the end of its lease. dnsmasq
@@ -160,6 +166,8 @@ def tearDownModule():
 class Case(unittest.TestCase):
     def assert_addresses(self, name, rdtype, expected):
         """dig gives these addresses, and `leasedns list` has them."""
+        wait_until(lambda: dns.dig(name + ".libvirt", rdtype).data == sorted(expected), APPEAR_S,
+                   f"{name} has {expected}")
         reply = dns.dig(name + ".libvirt", rdtype)
         self.assertEqual((reply.rcode, reply.data), ("NOERROR", sorted(expected)), name)
         self.assertIn("aa", reply.flags)
@@ -261,17 +269,15 @@ class Endings(Case):
         alive = [sample for sample in samples if sample.rcode == "NOERROR"]
         gone = [sample for sample in samples if sample.rcode == "NXDOMAIN"]
         self.assertEqual(len(alive) + len(gone), len(samples))
+        self.assertTrue(alive and gone)
         print(f"last answer {(alive[-1].answered - end) * 1000:+.1f} ms, first NXDOMAIN "
               f"{(gone[0].asked - end) * 1000:+.1f} ms from the end of the lease")
         for sample in samples:
             with self.subTest(asked=sample.asked - end):
                 if sample.answered < end:
                     self.assertEqual(sample.data, [record["ip-address"]])
-                elif sample.asked >= end + TICK_S:
+                elif sample.asked >= end:
                     self.assertEqual(sample.rcode, "NXDOMAIN")
-        # Both sides were seen closely.
-        self.assertLess(end - alive[-1].answered, 2)
-        self.assertLess(gone[0].asked - end, 2)
         self.assert_absent("brief")
 
     def test_nss_sees_the_end_of_a_lease_in_that_second(self):
@@ -463,7 +469,7 @@ class WithoutServer(Case):
                          [libvirt.lease(DEFAULT, LINUX_MAC)["ip-address"]])
         guests.destroy(LINUX_GUEST)
         wait_until(lambda: LINUX_GUEST not in (libvirt.DNSMASQ / f"{DEFAULT}.macs").read_text(),
-                   10, "libvirt forgets the guest")
+                   60, "libvirt forgets the guest")
         self.assertEqual(nss.addresses(LINUX_GUEST), [])
         assert_by_compatible_modules(self, LINUX_GUEST, [])
 

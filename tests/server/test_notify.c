@@ -17,6 +17,9 @@
 #include "server/notify.h"
 #include "tests/support/scratch.h"
 
+/* Longer than a busy machine takes for anything here. */
+#define BLOCKED_S 60
+
 /* A service manager: binds `name` (with '@' for the abstract namespace). */
 static int manager_open(const char *name)
 {
@@ -67,7 +70,7 @@ static void check_every_message(const char *name)
 	assert_int_equal(
 		sscanf(manager_read(manager), "RELOADING=1\nMONOTONIC_USEC=%" SCNd64, &usec), 1);
 	usec -= before.tv_sec * 1000000 + before.tv_nsec / 1000;
-	assert_in_range(usec, 0, 10000000);
+	assert_in_range(usec, 0, BLOCKED_S * 1000000);
 
 	notify_done(&notify);
 	notify_done(&notify);
@@ -122,20 +125,18 @@ static void test_full_manager_blocks_nothing_and_ready_is_known_to_be_lost(void 
 	char *directory = scratch_new();
 	int manager = manager_open(scratch_path(directory, "notify"));
 	struct notify notify;
-	struct timespec start;
-	struct timespec end;
 
 	(void)state;
 	setenv("NOTIFY_SOCKET", scratch_path(directory, "notify"), 1);
 	notify_init(&notify);
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	/* Nobody reads: whoever waits does so until the alarm. */
+	alarm(BLOCKED_S);
 	for (int i = 0; i < 5000; i++) {
 		notify_watchdog(&notify);
 		notify_status(&notify, "%d", i);
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	assert_true(end.tv_sec - start.tv_sec < 2);
 	assert_false(notify_ready(&notify));
+	alarm(0);
 	assert_string_equal(manager_read(manager), "WATCHDOG=1");
 	assert_true(notify_ready(&notify));
 	notify_done(&notify);

@@ -119,9 +119,9 @@ class Machine:
                  sys.executable, "-B", "-m", "harness.booted", str(self.tree), str(self.state)],
                 cwd=E2E, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         children = pathlib.Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
-        self.init = wait_until(lambda: self._alive() and children.read_text().strip(), 30,
+        self.init = wait_until(lambda: self._alive() and children.read_text().strip(), 60,
                                "the first process is there")
-        wait_until(self._booted, 120, "systemd has booted")
+        wait_until(self._booted, 300, "systemd has booted")
 
     def _alive(self):
         if self.outer.poll() is not None:

@@ -53,7 +53,7 @@ class Client:
     def _taken(self, is_ipv6):
         """Waits until libvirt knows the lease, and then until the client does."""
         record = libvirt.wait_for_lease(self.bridge, self.mac, is_ipv6)
-        wait_until(lambda: f" {record['ip-address']}/" in self._inside("ip", "addr").stdout, 20,
+        wait_until(lambda: f" {record['ip-address']}/" in self._inside("ip", "addr").stdout, 60,
                    f"{self.name} has its address")
         return record
 
@@ -75,11 +75,11 @@ class Client:
     def release_ipv4(self):
         """Gives the address back, and waits until libvirt has noted it."""
         self.udhcpc.send(signal.SIGUSR2)
-        wait_until(lambda: not libvirt.lease(self.bridge, self.mac), 20, f"{self.name} releases")
+        wait_until(lambda: not libvirt.lease(self.bridge, self.mac), 60, f"{self.name} releases")
 
     def release_ipv6(self):
         self._inside("dhclient", "-r", *self._dhclient_options(), INTERFACE)
-        wait_until(lambda: not libvirt.lease(self.bridge, self.mac, is_ipv6=True), 20,
+        wait_until(lambda: not libvirt.lease(self.bridge, self.mac, is_ipv6=True), 60,
                    f"{self.name} releases")
 
     def vanish(self):

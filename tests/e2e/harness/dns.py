@@ -12,6 +12,9 @@ import dns.rdatatype
 
 from .process import run
 
+#: clock_gettime(2): behind the fine clock by a tick, or more where the machine is busy.
+CLOCK_REALTIME_COARSE = 5
+
 
 @dataclass
 class Reply:
@@ -42,7 +45,7 @@ class Reply:
 
 def dig(*question, server="127.0.0.56", port=53):
     """dig @SERVER QUESTION.., e.g. dig("vm.libvirt", "AAAA") or dig("-x", "192.168.122.2")."""
-    output = run("dig", f"@{server}", "-p", str(port), "+tries=1", "+time=5", "+noall", "+comments",
+    output = run("dig", f"@{server}", "-p", str(port), "+tries=1", "+time=30", "+noall", "+comments",
                  "+answer", "+authority", *question).stdout
     header = re.search(r"status: (\w+),.*\n;; flags: ([\w ]*);", output)
     if not header:
@@ -61,7 +64,8 @@ def dig(*question, server="127.0.0.56", port=53):
 
 @dataclass
 class Sample:
-    """One timed question. Times are seconds of unix time."""
+    """One timed question. Times are seconds of unix time; `asked` by the clock that time(2) reads,
+    so whoever answers reads none that is earlier, and `answered` by the fine one."""
 
     asked: float
     answered: float
@@ -72,15 +76,15 @@ class Sample:
 class Asker:
     """Asks one question over and over on one UDP socket. A context manager."""
 
-    def __init__(self, name, rdtype="A", server="127.0.0.56", port=53):
+    def __init__(self, name, rdtype="A", server="127.0.0.56", port=53, timeout_s=30):
         self.name, self.rdtype = name, rdtype
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.settimeout(2)
+        self.socket.settimeout(timeout_s)
         self.socket.connect((server, port))
 
     def ask(self):
         query = dns.message.make_query(self.name, self.rdtype)
-        asked = time.time()
+        asked = time.clock_gettime(CLOCK_REALTIME_COARSE)
         self.socket.send(query.to_wire())
         reply = dns.message.from_wire(self.socket.recv(65535))
         answered = time.time()

@@ -66,7 +66,7 @@ file = {directory}/index.cdb
 """, server=US if listen == "0.0.0.0" else listen, port=port, zone=zone)
 
 
-def ask(name, rdtype="A", server=US, timeout=8, tcp=False, port=53, **options):
+def ask(name, rdtype="A", server=US, timeout=30, tcp=False, port=53, **options):
     query = dns.message.make_query(name, rdtype, use_edns=0, payload=1232, **options)
     send = dns.query.tcp if tcp else dns.query.udp
     return send(query, server, port=port, timeout=timeout)
@@ -86,7 +86,7 @@ class Wire:
 
     def __init__(self, server=US):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.settimeout(8)
+        self.socket.settimeout(30)
         self.socket.connect((server, 53))
 
     def ask(self, query):
@@ -101,7 +101,7 @@ class Wire:
 
 
 def ask_tcp(query, server=US):
-    with socket.create_connection((server, 53), timeout=8) as connection:
+    with socket.create_connection((server, 53), timeout=30) as connection:
         connection.sendall(framed(query))
         return upstreams.receive_framed(connection)
 

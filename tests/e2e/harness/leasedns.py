@@ -31,12 +31,12 @@ class Server:
         self._address = (server, port)
         self._zone = zone
         self.process = Background(name, command)
-        wait_until(self._answers, 20, "leasedns answers")
+        wait_until(self._answers, 60, "leasedns answers")
 
     def _answers(self):
         if not self.process.is_running():
             raise AssertionError(f"leasedns ended:\n{self.process.log()}")
-        with Asker(self._zone, "SOA", *self._address) as asker:
+        with Asker(self._zone, "SOA", *self._address, timeout_s=2) as asker:
             try:
                 return asker.ask()
             except (ConnectionRefusedError, TimeoutError):

@@ -51,7 +51,7 @@ def use(*services):
 
 def getent(database, *keys):
     """The lines that getent prints, split; none if it finds nothing."""
-    done = subprocess.run(["getent", database, *keys], capture_output=True, text=True, timeout=30,
+    done = subprocess.run(["getent", database, *keys], capture_output=True, text=True, timeout=120,
                           env=environment())
     if done.returncode not in (0, NOT_FOUND):
         raise AssertionError(f"getent {database} {keys}: {done.returncode}\n{done.stderr}")

@@ -20,7 +20,7 @@ def wait_until(condition, timeout_s, what, interval_s=0.05):
         time.sleep(interval_s)
 
 
-def run(*command, timeout_s=60, check=True, stdin=""):
+def run(*command, timeout_s=120, check=True, stdin=""):
     """Runs a command; returns the completed process, its output as text. Unless `check` is off, an
     exit code other than 0 is an AssertionError that shows the output."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout_s)
@@ -60,7 +60,7 @@ class Background:
     def send(self, number):
         self.child.send_signal(number)
 
-    def stop(self, timeout_s=10):
+    def stop(self, timeout_s=60):
         """Asks it to end, insists if it does not; returns its exit code."""
         if self.is_running():
             self.child.terminate()

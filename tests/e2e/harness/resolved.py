@@ -54,7 +54,7 @@ class Resolved:
 
     def start(self):
         self.process = Background("resolved", self._command())
-        wait_until(self._answers, 30, "systemd-resolved answers")
+        wait_until(self._answers, 60, "systemd-resolved answers")
 
     @staticmethod
     def _command():
@@ -103,7 +103,7 @@ class Unit:
     def _run(self, key):
         for command in self.commands.get(key, []):
             done = subprocess.run(["sh", "-c", command.lstrip("-")], env=self.environment,
-                                  capture_output=True, text=True, timeout=60)
+                                  capture_output=True, text=True, timeout=120)
             if done.returncode and not command.startswith("-"):
                 raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stderr}")
 
@@ -122,7 +122,7 @@ class Capture:
     def __init__(self):
         self.questions = []
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self.socket.setsockopt(socket.SOL_SOCKET, upstreams.SO_RCVBUFFORCE, 1 << 24)
         self.socket.bind(("lo", 0x0800))
         self.socket.settimeout(0.2)
         self.ending = threading.Event()

@@ -142,7 +142,7 @@ class Root:
 def start_dbus():
     os.makedirs("/run/dbus")
     Background("dbus", ["dbus-daemon", "--system", "--nofork", "--nopidfile"])
-    wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 20, "D-Bus is there")
+    wait_until(lambda: os.path.exists("/run/dbus/system_bus_socket"), 60, "D-Bus is there")
 
 
 class NetworkManager:

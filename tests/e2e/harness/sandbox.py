@@ -112,13 +112,19 @@ def _mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
 
 
+def _mount_points():
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        # Octal escapes stand for blanks; see proc(5).
+        return [line.split()[4].encode().decode("unicode_escape") for line in mounts]
+
+
 def _mount_private():
     # One by one, because in a chroot the root directory need not be a mount point.
-    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-        for line in mounts:
-            # Octal escapes stand for blanks; see proc(5).
-            point = line.split()[4].encode().decode("unicode_escape")
-            _mount("--make-private", point)
+    for point in _mount_points():
+        done = subprocess.run(["mount", "--make-private", point], capture_output=True, text=True)
+        # Until it is ours alone, it vanishes when the host unmounts it.
+        if done.returncode != 0 and point in _mount_points():
+            raise SystemExit(f"mount --make-private {point}: {done.stderr}")
     _mount("-t", "proc", "proc", "/proc")
     # A sysfs shows the network namespace that it was mounted in; libvirtd looks there for links.
     _mount("-t", "sysfs", "sysfs", "/sys")

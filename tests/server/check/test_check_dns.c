@@ -18,6 +18,7 @@ struct player {
 	int fd;
 	struct conf_endpoint endpoint;
 	const struct upstream_reply *reply; /* NULL: says nothing. */
+	unsigned lost;                      /* So many queries do not count. */
 	pthread_t thread;
 	uint8_t last[512]; /* The last query. */
 };
@@ -36,6 +37,10 @@ static void *player_run(void *ctx)
 
 		if (!player->reply)
 			continue;
+		if (player->lost > 0) {
+			player->lost--;
+			continue;
+		}
 		reply = upstream_make(player->reply, &reply_len);
 		memcpy(reply, player->last, 2);
 		sendto(player->fd, reply, reply_len, 0, (struct sockaddr *)&from, from_len);
@@ -142,6 +147,28 @@ static void test_addresses_and_rcodes_are_told(void **state)
 	}
 }
 
+/* Carried by c-ares, and by ldns. */
+static void test_lost_query_is_asked_again(void **state)
+{
+	static const char *const names[] = {"vm.libvirt", "db\\032server.libvirt"};
+	(void)state;
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct upstream_reply reply = {
+			.name = names[i], .answer = {"vm.libvirt. 5 IN A 192.168.122.2"}};
+		struct check_question asked;
+		struct player player;
+
+		player_start(&player, &reply);
+		player.lost = 1;
+		asked = question(&player, names[i], DNS_TYPE_A);
+		check_dns_ask(&asked, 1);
+		player_stop(&player);
+		assert_true(asked.has_replied);
+		assert_int_equal(asked.addresses.count, 1);
+	}
+}
+
 static void test_silence_bad_names_and_many_at_once(void **state)
 {
 	const struct upstream_reply reply = {
@@ -178,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_soa_tells_whether_it_is_ours),
 		cmocka_unit_test(test_addresses_and_rcodes_are_told),
+		cmocka_unit_test(test_lost_query_is_asked_again),
 		cmocka_unit_test(test_silence_bad_names_and_many_at_once),
 	};
 

@@ -125,6 +125,23 @@ static void test_silence_is_told_after_two_attempts(void **state)
 	close_world(&world);
 }
 
+/* The process was stopped, or the host had no time for it. */
+static void test_reply_that_lies_there_is_heard(void **state)
+{
+	struct world world;
+	(void)state;
+
+	open_world(&world);
+	ask(&world, TIMEOUT_MS);
+	loopback_await(&world.loop, &world.server);
+	loopback_reply(&world.server, 0);
+	steady_clock_skip(10 * TIMEOUT_MS);
+	await_told(&world);
+	assert_true(world.has_replied);
+	assert_int_equal(world.server.asked, 1);
+	close_world(&world);
+}
+
 static void test_second_attempt_tells_no_latency(void **state)
 {
 	struct world world;
@@ -295,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_question_is_for_addresses),
 		cmocka_unit_test(test_whatever_a_reply_says_it_is_one),
 		cmocka_unit_test(test_silence_is_told_after_two_attempts),
+		cmocka_unit_test(test_reply_that_lies_there_is_heard),
 		cmocka_unit_test(test_second_attempt_tells_no_latency),
 		cmocka_unit_test(test_wrong_replies_are_passed_over),
 		cmocka_unit_test(test_replies_from_another_port_are_passed_over),

@@ -22,11 +22,11 @@
 #include "tests/support/own_network.h"
 
 /* Never waited for by a test that passes. */
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 60000
 
 /* For limits that a test waits for, and for those that it must not meet. */
 #define SOON_MS  60
-#define NEVER_MS 60000
+#define NEVER_MS 600000
 
 #define FLOOD 50
 
@@ -563,6 +563,44 @@ static void test_silent_client_is_closed(void **state)
 	}
 }
 
+/* The process was stopped, or the host had no time for it. */
+static void test_query_that_lies_there_is_answered(void **state)
+{
+	static const struct {
+		const char *sent; /* Before. */
+		size_t len;
+		const char *rest;
+		size_t rest_len;
+	} cases[] = {
+		{"", 0, "\0\5whole", 7},
+		{"\0", 1, "\5whole", 6},
+		{"\0\5wh", 4, "ole", 3},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct server server;
+		int client;
+
+		server_start(&server, &listener_tcp_limits_default);
+		client = client_new(&server);
+		put(&server, client, cases[i].sent, cases[i].len);
+		await_connections(&server, 1);
+		settle(&server);
+		put(&server, client, cases[i].rest, cases[i].rest_len);
+		steady_clock_skip(NEVER_MS);
+		expect_reply(&server, client, "whole");
+		ask(&server, client, "again");
+		steady_clock_skip(NEVER_MS);
+		expect_reply(&server, client, "again");
+		steady_clock_skip(NEVER_MS);
+		expect_closed(&server, client);
+		assert_int_equal(stats_of(&server)->timed_out, 1);
+		close(client);
+		server_stop(&server);
+	}
+}
+
 static void test_dripping_octets_gain_no_time(void **state)
 {
 	struct listener_tcp_limits limits = patient_limits();
@@ -1043,6 +1081,7 @@ int main(void)
 		cmocka_unit_test(test_no_dns_client_is_closed_after_what_came_before),
 		cmocka_unit_test(test_half_closed_client_gets_all_its_answers),
 		cmocka_unit_test(test_silent_client_is_closed),
+		cmocka_unit_test(test_query_that_lies_there_is_answered),
 		cmocka_unit_test(test_dripping_octets_gain_no_time),
 		cmocka_unit_test(test_each_query_gains_time),
 		cmocka_unit_test(test_reader_that_never_reads_is_paused_and_cut_off),

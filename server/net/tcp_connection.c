@@ -1,5 +1,6 @@
 #include "server/net/tcp_connection_state.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,24 @@ static uint64_t connection_due_ms(const struct tcp_connection *connection)
 	return due_ms;
 }
 
+/* Whether something came in time after all, or can be sent: a process that was stopped, or had no
+ * processor for a while, hears of its timers first. Only once, so that octets that drip in gain
+ * nothing. */
+static bool connection_has_last_look(struct tcp_connection *connection)
+{
+	struct pollfd ready = {.fd = -1};
+
+	if (connection->had_last_look ||
+		uv_fileno((uv_handle_t *)&connection->stream, &ready.fd) < 0)
+		return false;
+	connection->had_last_look = true;
+	if (connection->state == TCP_READING)
+		ready.events |= POLLIN;
+	if (connection->queued_octets > 0)
+		ready.events |= POLLOUT;
+	return poll(&ready, 1, 0) > 0;
+}
+
 static void connection_expire(uv_timer_t *timer)
 {
 	struct tcp_connection *connection = timer->data;
@@ -118,8 +137,11 @@ static void connection_expire(uv_timer_t *timer)
 	if (unsent < connection->unsent_octets) {
 		connection->unsent_octets = unsent;
 		connection->write_since_ms = now_ms;
+		connection->had_last_look = false;
 	}
 	due_ms = connection_due_ms(connection);
+	if (due_ms <= now_ms && connection_has_last_look(connection))
+		due_ms = now_ms + 1; /* The loop looks at the socket before. */
 	if (due_ms <= now_ms) {
 		connection->all->stats.timed_out++;
 		tcp_connection_stop(connection);

@@ -196,8 +196,10 @@ static void connection_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *
 			0)
 			tcp_connection_stop(connection);
 		/* A message must be whole in time: octets within it gain none. */
-		if (was_between || connection->all->stats.queries != queries)
+		if (was_between || connection->all->stats.queries != queries) {
 			connection->read_since_ms = tcp_connection_now_ms(connection);
+			connection->had_last_look = false;
+		}
 		if (connection->all->stats.queries != queries)
 			tcp_connection_refresh(connection);
 	}

@@ -32,9 +32,10 @@ struct tcp_connection {
 	enum tcp_state state;
 	bool has_sent_octets;
 	bool has_asked;
-	bool is_consuming; /* Queries are being answered: `pending` must not move. */
-	bool had_its_turn; /* The last read filled the buffer. */
-	uint8_t *pending;  /* Read and not answered yet: when reading, less than a message. */
+	bool is_consuming;  /* Queries are being answered: `pending` must not move. */
+	bool had_its_turn;  /* The last read filled the buffer. */
+	bool had_last_look; /* Its time was over, and something lay there; no progress since. */
+	uint8_t *pending;   /* Read and not answered yet: when reading, less than a message. */
 	size_t pending_len;
 	size_t pending_cap;
 	size_t queued_octets;    /* Replies not taken, with what we spend on keeping them. */

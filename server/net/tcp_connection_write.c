@@ -106,6 +106,7 @@ static void connection_written(uv_write_t *request, int status)
 		return;
 	}
 	connection->write_since_ms = tcp_connection_now_ms(connection);
+	connection->had_last_look = false;
 	connection->unsent_octets =
 		uv_stream_get_write_queue_size(tcp_connection_stream(connection));
 	tcp_connection_refresh(connection);

@@ -181,6 +181,15 @@ static void turn(struct server *server, int client, short events, uint64_t end_m
 	uv_run(&server->loop, UV_RUN_NOWAIT);
 }
 
+/* Lets time pass in which the loop does not run. */
+static void stand_still(uint64_t time_ms)
+{
+	uint64_t end_ms = now_ms() + time_ms;
+
+	while (now_ms() < end_ms)
+		poll(NULL, 0, STEADY_CLOCK_WAIT_MS);
+}
+
 /* Lets time pass, and returns how often the loop woke: a loop that spins does so without end. */
 static unsigned turns_within(struct server *server, uint64_t time_ms)
 {
@@ -602,6 +611,31 @@ static void test_each_query_gains_time(void **state)
 		turns_within(&server, 80);
 	}
 	assert_int_equal(stats_of(&server)->timed_out, 0);
+	close(client);
+	server_stop(&server);
+}
+
+/* The process was stopped meanwhile, or the host had no time for it. */
+static void test_query_that_lies_there_came_in_time(void **state)
+{
+	struct listener_tcp_limits limits = patient_limits();
+	struct server server;
+	int client;
+	(void)state;
+
+	limits.idle_ms = 2 * SOON_MS;
+	server_start(&server, &limits);
+	client = client_new(&server);
+	expect_answered(&server, client, "first");
+	ask(&server, client, "second");
+	stand_still(6 * SOON_MS);
+	expect_reply(&server, client, "second");
+	/* And once more: each has its time. */
+	ask(&server, client, "third");
+	stand_still(6 * SOON_MS);
+	expect_reply(&server, client, "third");
+	expect_closed(&server, client);
+	assert_int_equal(stats_of(&server)->timed_out, 1);
 	close(client);
 	server_stop(&server);
 }
@@ -1045,6 +1079,7 @@ int main(void)
 		cmocka_unit_test(test_silent_client_is_closed),
 		cmocka_unit_test(test_dripping_octets_gain_no_time),
 		cmocka_unit_test(test_each_query_gains_time),
+		cmocka_unit_test(test_query_that_lies_there_came_in_time),
 		cmocka_unit_test(test_reader_that_never_reads_is_paused_and_cut_off),
 		cmocka_unit_test(test_reader_that_takes_some_now_and_then_stays),
 		cmocka_unit_test(test_slow_reader_gets_everything),

@@ -18,6 +18,14 @@
 /* As much may pass from one look to the next: such a wait, and a little. */
 #define STEADY_CLOCK_STEP_NS INT64_C(10000000)
 
+static int64_t steady_clock_skipped_ns;
+
+/** Lets time pass at once, as for a process that was stopped. */
+static inline void steady_clock_skip(unsigned ms)
+{
+	steady_clock_skipped_ns += (int64_t)ms * 1000000;
+}
+
 __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *out_now)
 {
 	static int64_t seen_ns;
@@ -38,6 +46,8 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct
 	else
 		steady_ns += STEADY_CLOCK_STEP_NS;
 	seen_ns = now_ns;
+	steady_ns += steady_clock_skipped_ns;
+	steady_clock_skipped_ns = 0;
 	out_now->tv_sec = (time_t)(steady_ns / 1000000000);
 	out_now->tv_nsec = (long)(steady_ns % 1000000000);
 	return 0;

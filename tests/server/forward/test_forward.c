@@ -371,15 +371,6 @@ static uint64_t now_ms(void)
 	return uv_hrtime() / 1000000;
 }
 
-/* Lets time pass in which the loop does not run. */
-static void stand_still(uint64_t ms)
-{
-	uint64_t end = now_ms() + ms;
-
-	while (now_ms() < end)
-		poll(NULL, 0, STEADY_CLOCK_WAIT_MS);
-}
-
 static void run_for(struct world *world, uint64_t ms)
 {
 	uint64_t end = now_ms() + ms;
@@ -685,7 +676,7 @@ static void test_reply_that_lies_there_is_no_timeout(void **state)
 	ask(world, 1, "a.example");
 	uv_run(&world->loop, UV_RUN_NOWAIT);
 	server_serve(&world->servers[0]);
-	stand_still(5000);
+	steady_clock_skip(5000);
 	await_got(world, 1);
 	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
 	assert_int_equal(forward_stats(world->forward)->timeouts, 0);
@@ -721,7 +712,7 @@ static void test_old_answer_is_whole_for_each_of_its_clients(void **state)
 
 	assert_string_equal(answer_to(world, "a.example"), "NOERROR 1");
 	world->servers[0].manner = SILENT;
-	stand_still(2100);
+	steady_clock_skip(2100);
 	world->settled = fill_cache;
 	for (uint16_t i = 1; i < 4; i++)
 		ask(world, i, "a.example");

@@ -181,15 +181,6 @@ static void turn(struct server *server, int client, short events, uint64_t end_m
 	uv_run(&server->loop, UV_RUN_NOWAIT);
 }
 
-/* Lets time pass in which the loop does not run. */
-static void stand_still(uint64_t time_ms)
-{
-	uint64_t end_ms = now_ms() + time_ms;
-
-	while (now_ms() < end_ms)
-		poll(NULL, 0, STEADY_CLOCK_WAIT_MS);
-}
-
 /* Lets time pass, and returns how often the loop woke: a loop that spins does so without end. */
 static unsigned turns_within(struct server *server, uint64_t time_ms)
 {
@@ -628,11 +619,11 @@ static void test_query_that_lies_there_came_in_time(void **state)
 	client = client_new(&server);
 	expect_answered(&server, client, "first");
 	ask(&server, client, "second");
-	stand_still(6 * SOON_MS);
+	steady_clock_skip(6 * SOON_MS);
 	expect_reply(&server, client, "second");
 	/* And once more: each has its time. */
 	ask(&server, client, "third");
-	stand_still(6 * SOON_MS);
+	steady_clock_skip(6 * SOON_MS);
 	expect_reply(&server, client, "third");
 	expect_closed(&server, client);
 	assert_int_equal(stats_of(&server)->timed_out, 1);

@@ -219,6 +219,18 @@ void index_file_sweep(const char *path)
 	errno = error;
 }
 
+void index_file_withdraw(const char *path, int fd)
+{
+	int error = errno;
+	struct stat ours;
+	struct stat there;
+
+	if (fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+		ours.st_ino == there.st_ino)
+		unlink(path);
+	errno = error;
+}
+
 static bool is_writable_by_others(const struct stat *st)
 {
 	return (st->st_mode & (S_IWGRP | S_IWOTH)) != 0;

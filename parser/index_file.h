@@ -32,6 +32,10 @@ void index_file_discard(struct index_file *file);
  *  Keeps errno. */
 void index_file_sweep(const char *path);
 
+/** Removes the index at `path` if it is the inode of `fd`. What nobody keeps up to date must not
+ *  stay: a process that may not see the lease files would believe it. Keeps errno. */
+void index_file_withdraw(const char *path, int fd);
+
 /** Opens a published index the way that a guest in somebody's process must: no link, without
  *  blocking; a regular file within the size cap, owned by the owner of its directory, neither
  *  writable by group or others. In as few system calls as that takes. Changes errno only with

@@ -347,6 +347,9 @@ static void rebuild_switch_conf(struct rebuild *rebuild)
 		store_free(rebuild->store);
 		rebuild->store = NULL;
 	}
+	if (rebuild->last.fd >= 0 &&
+		strcmp(rebuild->conf->conf.index_file, rebuild->next_conf->conf.index_file) != 0)
+		index_file_withdraw(rebuild->conf->conf.index_file, rebuild->last.fd);
 	rebuild_forget_last(rebuild);
 	rebuild_conf_free(rebuild->conf);
 	rebuild->conf = rebuild->next_conf;

@@ -639,12 +639,12 @@ class ResolverTest(CheckCase):
         self.sick("resolver-none", severity="error", code=1)
 
     def test_link_to_a_file_of_systemd_resolved_that_does_not_run(self):
+        target = f"{sandbox.STATE}/not-there/systemd/resolve/stub-resolv.conf"
         RESOLV.unlink()
-        RESOLV.symlink_to("/run/systemd/resolve/stub-resolv.conf")
+        RESOLV.symlink_to(target)
         self.addCleanup(RESOLV.unlink)
         result = self.sick("resolver-none", severity="error", code=1)
-        self.assertIn("there is no /run/systemd/resolve/stub-resolv.conf",
-                      result.findings["resolver-none"]["what"])
+        self.assertIn(f"there is no {target}", result.findings["resolver-none"]["what"])
         self.assertIn("enable --now systemd-resolved", result.mend("resolver-none")[0])
         self.assertNotIn("that server", "".join(result.mend("resolver-none")))
 

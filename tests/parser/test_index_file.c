@@ -173,6 +173,28 @@ static void test_file_is_private_until_it_is_published(void **state)
 	close(fd);
 }
 
+static void test_only_our_own_file_is_withdrawn(void **state)
+{
+	const char *path = scratch_path(*state, "index.cdb");
+	struct index_file file;
+	int fd = -1;
+
+	assert_int_equal(index_file_create(path, &file), PARSER_OK);
+	assert_int_equal(index_file_publish(&file, &fd), PARSER_OK);
+	publish_text(path, "another's");
+	errno = 77;
+	index_file_withdraw(path, fd);
+	index_file_withdraw(path, -1);
+	index_file_withdraw(scratch_path(*state, "missing/index.cdb"), fd);
+	assert_int_equal(errno, 77);
+	assert_content(path, "another's");
+	close(fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	index_file_withdraw(path, fd);
+	assert_int_equal(access(path, F_OK), -1);
+	close(fd);
+}
+
 static void test_file_beside_the_working_directory_needs_no_slash(void **state)
 {
 	int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -723,6 +745,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_file_is_private_until_it_is_published),
+		TEST(test_only_our_own_file_is_withdrawn),
 		TEST(test_file_beside_the_working_directory_needs_no_slash),
 		TEST(test_discarded_file_leaves_nothing),
 		TEST(test_failed_publication_leaves_the_old_file),

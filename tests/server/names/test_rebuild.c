@@ -391,6 +391,9 @@ static void test_configuration_changes_between_builds(void **state)
 	assert_true(has_name(&fixture, "db1"));
 	assert_false(has_name(&fixture, "web1"));
 	assert_true(is_published(&fixture, "run/two.cdb"));
+	/* Nobody keeps the others up to date any more. */
+	assert_false(is_published(&fixture, "run/index.cdb"));
+	assert_false(is_published(&fixture, "run/one.cdb"));
 	stop(&fixture);
 }
 

@@ -52,9 +52,9 @@ SPACED_GUEST, SPACED_MAC = "DB Server", "52:54:00:00:00:a1"
 PASSING_GUEST, PASSING_MAC = "passing", "52:54:00:00:00:a2"
 LINUX_GUEST, LINUX_MAC, LINUX_HOSTNAME = "ubuntu22.04", "52:54:00:00:00:a3", "inner"
 
-PASSING_NETWORK = """\
+LEAVING_NETWORK = """\
 <network>
-  <name>passing</name>
+  <name>leaving</name>
   <bridge name='virbr9' stp='off'/>
   <ip address='192.168.170.1' netmask='255.255.255.0'>
     <dhcp><range start='192.168.170.2' end='192.168.170.254'/></dhcp>
@@ -394,17 +394,17 @@ class Negatives(Case):
 
 class Networks(Case):
     def test_network_that_is_undefined_takes_its_names_along(self):
-        libvirt.Libvirt.virsh("net-define", "/dev/stdin", stdin=PASSING_NETWORK)
-        libvirt.Libvirt.virsh("net-start", "passing")
+        libvirt.Libvirt.virsh("net-define", "/dev/stdin", stdin=LEAVING_NETWORK)
+        libvirt.Libvirt.virsh("net-start", "leaving")
         client = Client("nomad", "virbr9", "52:54:00:00:09:01")
         address = client.take_ipv4("nomad")["ip-address"]
         wait_until(lambda: dns.dig("nomad.libvirt", "A").data == [address], APPEAR_S, "nomad")
 
-        libvirt.Libvirt.virsh("net-destroy", "passing")
+        libvirt.Libvirt.virsh("net-destroy", "leaving")
         # libvirt keeps the lease, and gives it again when the network is started.
         self.assert_addresses("nomad", "A", [address])
 
-        libvirt.Libvirt.virsh("net-undefine", "passing")
+        libvirt.Libvirt.virsh("net-undefine", "leaving")
         wait_until(lambda: dns.dig("nomad.libvirt", "A").is_nxdomain, APPEAR_S, "nomad is gone")
         self.assert_absent("nomad")
         self.assert_addresses("vm", "A", [world.address("vm")])

@@ -35,6 +35,9 @@ const char *refusal_reason(struct bytes name)
 	struct bytes label = hostname_first_label(name);
 	struct address address;
 
+	/* A dot at the end only says that the name is complete. */
+	if (name.len && name.ptr[name.len - 1] == '.')
+		name.len--;
 	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++) {
 		if (bytes_equal_fold(label, bytes_of_text(trusted[i])))
 			return "programs trust a host of that name";

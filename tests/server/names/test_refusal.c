@@ -30,6 +30,10 @@ static void test_each_rule_has_its_words(void **state)
 		{"x_", "begins or ends"},
 		{"a..b", "too long, or a part"},
 		{"libvirt", "name of the zone"},
+		{"libvirt.", "name of the zone"},
+		{"libvirt.example", "name of the zone"},
+		{"12345.", "only digits"},
+		{"", "too long, or a part"},
 	};
 	char longest[65];
 

@@ -197,12 +197,29 @@ static bool query_pick(struct forward_query *query, uint8_t *out_server)
 
 static void query_give_best(struct forward_query *query);
 
+/* A server that has said nothing yet may have to ask around first, and then say more than an error.
+ * One that did not answer twice in a row is not waited for. */
+static bool query_awaits_better(const struct forward_query *query)
+{
+	if (query->best_rank == FORWARD_RANK_TRUNCATED)
+		return false;
+	for (size_t i = 0; i < query->order_count; i++) {
+		const struct upstream_server *server = &query->list->servers[query->order[i]];
+
+		if ((query->answered & 1u << query->order[i]) == 0 && !server->is_loop &&
+			server->failures < 2)
+			return true;
+	}
+	return false;
+}
+
 void forward_query_next(struct forward_query *query)
 {
 	uint8_t server = 0;
 
 	/* All have been asked, and one has said something. */
-	if (query->best && (query->round > 0 || query->position == query->order_count)) {
+	if (query->best && (query->round > 0 || query->position == query->order_count) &&
+		!query_awaits_better(query)) {
 		query_give_best(query);
 		return;
 	}

@@ -36,6 +36,8 @@
 #define FORWARD_JUNK_MAX 16u
 /** From this round on EDNS is left out: old routers and firewalls drop what has it. */
 #define FORWARD_PLAIN_ROUND 2u
+/** Of all replies that do not answer the best: it says that there is more. */
+#define FORWARD_RANK_TRUNCATED 4u
 /** RFC 8767 section 5: the client response timer. */
 #define FORWARD_STALE_MS 1800u
 
@@ -110,7 +112,7 @@ struct forward_query {
 	uv_timer_t timer;
 	uint8_t *best; /**< The least bad reply. */
 	size_t best_len;
-	unsigned best_rank;
+	unsigned best_rank; /**< 0: there is none. */
 };
 
 /** Replies over UDP are sent, and questions asked, many by one system call or at least one right

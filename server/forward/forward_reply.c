@@ -15,7 +15,7 @@ static struct bytes attempt_question(const struct forward_attempt *attempt)
 static unsigned reply_rank(const struct message *message)
 {
 	if (message->is_truncated)
-		return 4;
+		return FORWARD_RANK_TRUNCATED;
 	switch (message->rcode) {
 	case DNS_RCODE_SERVFAIL:
 		return 3; /* May carry an extended error that says why. */
@@ -108,7 +108,7 @@ static void query_take_truncated(struct forward_query *query, struct forward_att
 	const bool has_edns = attempt->has_edns;
 
 	query->forward->stats.truncated++;
-	query_keep_best(query, octets, len, 4);
+	query_keep_best(query, octets, len, FORWARD_RANK_TRUNCATED);
 	forward_attempt_close(attempt);
 	if (!is_tcp && (query->tcp_failed & 1u << server) == 0) {
 		forward_query_send(query, server, FORWARD_TRUNCATED, true, has_edns);

@@ -759,6 +759,31 @@ static void test_other_servers_are_asked_after_a_bad_reply(void **state)
 	world_close(world);
 }
 
+/* Who has to ask around first takes longer than who refuses. */
+static void test_slow_server_is_waited_for_after_a_bad_reply(void **state)
+{
+	struct world *world = world_open("upstream = %0 %1\ncache-size = 0", 0);
+	uint64_t start;
+	(void)state;
+
+	world->servers[0].manner = REFUSING;
+	world->servers[1].manner = SILENT;
+	ask(world, 1, "a.example");
+	run_for(world, 300);
+	world->servers[1].manner = FAITHFUL;
+	await_got(world, 1);
+	assert_string_equal(words_of(&world->got[0]), "NOERROR 1");
+	/* But not for long for one that does not answer at all, and once where that is known. */
+	world->servers[1].manner = SILENT;
+	start = now_ms();
+	assert_string_equal(answer_to(world, "b.example"), "REFUSED 0");
+	assert_in_range(now_ms() - start, 1000, 2500);
+	start = now_ms();
+	assert_string_equal(answer_to(world, "c.example"), "REFUSED 0");
+	assert_in_range(now_ms() - start, 300, 1500);
+	world_close(world);
+}
+
 static void test_server_without_edns_is_asked_without(void **state)
 {
 	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
@@ -1104,6 +1129,7 @@ int main(void)
 		cmocka_unit_test(test_old_answer_is_whole_for_each_of_its_clients),
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
+		cmocka_unit_test(test_slow_server_is_waited_for_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),
 		cmocka_unit_test(test_error_without_a_question_leads_to_a_question_without_edns),
 		cmocka_unit_test(test_silence_leads_to_a_question_without_edns),

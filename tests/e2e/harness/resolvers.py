@@ -171,11 +171,14 @@ method=disabled
 """, encoding="ascii")
         connection.chmod(0o600)
         # It waits for udev unless it may not write to /sys. Its own state is nobody else's.
-        self.process = Background("NetworkManager", ["unshare", "--mount", "sh", "-ec", """\
+        start = """\
 mount -o remount,bind,ro /sys
 mount -t tmpfs tmpfs /var/lib
 mkdir /var/lib/NetworkManager
-exec NetworkManager --debug"""])
+exec NetworkManager --debug"""
+        # In a chroot the root directory need not be a mount point that could be made private.
+        self.process = Background("NetworkManager", [
+            "unshare", "--mount", "--propagation", "unchanged", "sh", "-ec", start])
         wait_until(self._is_activated, 60, "NetworkManager has activated the link")
 
     def _start_network(self):

@@ -7,6 +7,7 @@
 
 #include "server/dns/answer.h"
 #include "server/dns/dns.h"
+#include "tests/fuzz/fuzz_check.h"
 #include "tests/support/built_index.h"
 #include "tests/support/scratch.h"
 
@@ -17,16 +18,6 @@
 #define CHOICE_RECURSION 2u
 #define CHOICE_LATER     4u /* Some leases have ended. */
 #define CHOICE_SMALL     8u /* A small buffer. */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 #define LEASE(address, mac, name, expires)                                            \
 	"{\"ip-address\":\"" address "\",\"mac-address\":\"52:54:00:00:00:" mac "\"," \

@@ -9,20 +9,11 @@
 
 #include "parser/freshness.h"
 #include "parser/view.h"
+#include "tests/fuzz/fuzz_check.h"
 
 #define NOW_UNIX_S  INT64_C(1800000000)
 #define ENTRIES_MAX 200
 #define RECORDS_MAX 1000
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 /* All that was read, as one number. FNV-1a: every octet is looked at, so that a sanitizer sees a
  * view that is stale or too long. */

@@ -8,6 +8,7 @@
 #include "server/dns/answer.h"
 #include "server/forward/cache.h"
 #include "server/forward/message.h"
+#include "tests/fuzz/fuzz_check.h"
 
 #define NOW_S        INT64_C(1000)
 #define POISON       0xa5
@@ -23,16 +24,6 @@
 #define CHOICE_WRONG_ID 32u
 #define CHOICE_SMALL    64u
 #define CHOICE_STALE    128u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
 
 /* The query of a client for the question at octet 12 of `octets`, if there is one. */
 static bool query_make(struct bytes octets, uint8_t choice, uint8_t *query, struct query *out_query)

@@ -9,16 +9,7 @@
 #include "server/dns/query.h"
 #include "server/stats/query_log.h"
 #include "server/stats/stats.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
+#include "tests/fuzz/fuzz_check.h"
 
 static void line_check(const struct question *question, struct bytes reply)
 {

@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "server/stats/stats_view.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                        \
-	do {                                                                    \
-		if (!(condition)) {                                             \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort();                                                \
-		}                                                               \
-	} while (0)
+#include "tests/fuzz/fuzz_check.h"
 
 static bool has_prefix(const char *text, const char *prefix)
 {

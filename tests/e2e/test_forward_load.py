@@ -47,8 +47,8 @@ class Load(Case):
                 start = time.monotonic()
                 wire.ask(query)
                 took.append(time.monotonic() - start)
-        # Who waited for an upstream would wait for 400 ms at least. On a busy machine some do.
-        self.assertLess(statistics.quantiles(took, n=4)[2], 0.2)
+        # Who waited for an upstream would wait for 400 ms at least. On a busy machine a few do.
+        self.assertLess(statistics.quantiles(took, n=20)[18], 0.2)
 
 
 class Memory(Case):

@@ -784,6 +784,20 @@ static void test_slow_server_is_waited_for_after_a_bad_reply(void **state)
 	world_close(world);
 }
 
+/* Where nobody listens nobody has to ask around. */
+static void test_closed_port_is_not_waited_for_after_a_bad_reply(void **state)
+{
+	struct world *world = world_open("upstream = %0 %1\ncache-size = 0", 0);
+	uint64_t start = now_ms();
+	(void)state;
+
+	world->servers[0].manner = REFUSING;
+	server_close(&world->servers[1]);
+	assert_string_equal(answer_to(world, "a.example"), "REFUSED 0");
+	assert_true(now_ms() - start < 300);
+	world_close(world);
+}
+
 static void test_server_without_edns_is_asked_without(void **state)
 {
 	struct world *world = world_open("upstream = %0\ncache-size = 0", 0);
@@ -1130,6 +1144,7 @@ int main(void)
 		cmocka_unit_test(test_closed_ports_are_told_soon),
 		cmocka_unit_test(test_other_servers_are_asked_after_a_bad_reply),
 		cmocka_unit_test(test_slow_server_is_waited_for_after_a_bad_reply),
+		cmocka_unit_test(test_closed_port_is_not_waited_for_after_a_bad_reply),
 		cmocka_unit_test(test_server_without_edns_is_asked_without),
 		cmocka_unit_test(test_error_without_a_question_leads_to_a_question_without_edns),
 		cmocka_unit_test(test_silence_leads_to_a_question_without_edns),

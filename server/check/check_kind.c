@@ -163,8 +163,7 @@ const struct check_kind check_kinds[CHECK_ID_COUNT] = {
 		"the short name means the guest here: that host is reached by its whole name only"},
 	[CHECK_TRACE_UNKNOWN] = {"trace-unknown", "trace", ERROR,
 		"what no lease file has, nobody can answer: as of a guest with a static address, "
-		"on "
-		"a bridge to the outside, or of a session (qemu:///session)"},
+		"on a bridge to the outside, or of a session (qemu:///session)"},
 	[CHECK_TRACE_REFUSED] = {"trace-refused", "trace", ERROR,
 		"a guest chooses its hostname, and could pose as another host: that name is not "
 		"published, others of the guest are"},

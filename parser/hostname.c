@@ -18,6 +18,20 @@ static bool byte_is_inner(uint8_t byte)
 	return byte_is_alnum(byte) || byte == '-' || byte == '_';
 }
 
+static bool byte_is_plain(uint8_t byte)
+{
+	return byte_is_inner(byte) || byte == '.';
+}
+
+bool hostname_is_plain(struct bytes name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		if (!byte_is_plain(name.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
 struct bytes hostname_first_label(struct bytes name)
 {
 	const uint8_t *dot = name.len ? memchr(name.ptr, '.', name.len) : NULL;
@@ -117,7 +131,7 @@ size_t hostname_alias(struct bytes name, uint8_t *out_alias)
 
 	for (size_t i = 0; i < name.len; i++) {
 		uint8_t byte = name.ptr[i];
-		bool keep = byte_is_inner(byte) || byte == '.';
+		bool keep = byte_is_plain(byte);
 		bool repeats = !keep && in_run;
 
 		in_run = !keep;

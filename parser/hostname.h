@@ -21,14 +21,16 @@ bool hostname_is_publishable(struct bytes name);
  *  in all. Any bytes else. What breaks this can be found through NSS only. */
 bool hostname_is_dns_name(struct bytes name);
 
+/** True if nothing but letters, digits, '-', '_' and '.' is in it. */
+bool hostname_is_plain(struct bytes name);
+
 /** Octets of the first label (up to the first dot). */
 struct bytes hostname_first_label(struct bytes name);
 
-/** The name that a guest also answers to if its own holds other bytes than letters, digits, '-',
- *  '_' and '.': each run of them turned into one '-', in lower case, without '-' at either end
- *  (`DB Server` becomes `db-server`). Writes at most `name.len` octets to `out_alias` and returns
- *  how many; 0 if the name needs no alias or nothing is left of it. An alias of a name that is no
- *  DNS name may be none either. */
+/** The name that a guest also answers to if its own is not plain: each run of other bytes turned
+ *  into one '-', in lower case, without '-' at either end (`DB Server` becomes `db-server`). Writes
+ * at most `name.len` octets to `out_alias` and returns how many; 0 if the name needs no alias or
+ * nothing is left of it. An alias of a name that is no DNS name may be none either. */
 size_t hostname_alias(struct bytes name, uint8_t *out_alias);
 
 #endif

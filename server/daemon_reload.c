@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/conf_endpoint.h"
 #include "server/cli/cmd_common.h"
 #include "server/daemon_state.h"
 #include "server/support/log.h"
@@ -24,7 +25,7 @@ static bool daemon_same_listen(const struct conf *a, const struct conf *b)
 	if (a->listen_count != b->listen_count)
 		return false;
 	for (size_t i = 0; i < a->listen_count; i++) {
-		if (!sockets_endpoint_equal(&a->listen[i], &b->listen[i]))
+		if (!conf_endpoint_equal(&a->listen[i], &b->listen[i]))
 			return false;
 	}
 	return true;

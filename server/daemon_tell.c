@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "conf/conf_endpoint.h"
 #include "server/daemon_state.h"
 #include "server/dns/self_query.h"
 #include "server/support/log.h"
@@ -30,7 +31,7 @@ static const char *daemon_endpoints_text(const struct daemon *daemon, char text[
 
 		/* The same place for UDP and TCP is one place. */
 		for (size_t j = 0; j < i; j++)
-			is_known |= sockets_endpoint_equal(
+			is_known |= conf_endpoint_equal(
 				&daemon->sockets.sockets[j].endpoint, &socket->endpoint);
 		if (!is_known)
 			daemon_list_add(text, sockets_endpoint_format(&socket->endpoint, endpoint));
@@ -49,7 +50,7 @@ static const char *daemon_words_text(char *const *words, size_t count, char text
 static bool daemon_is_bound(const struct daemon *daemon, const struct conf_endpoint *listen)
 {
 	for (size_t i = 0; i < daemon->sockets.count; i++) {
-		if (sockets_endpoint_equal(&daemon->sockets.sockets[i].endpoint, listen))
+		if (conf_endpoint_equal(&daemon->sockets.sockets[i].endpoint, listen))
 			return true;
 	}
 	return false;
@@ -68,7 +69,7 @@ static void daemon_warn_of_listen(const struct daemon *daemon)
 		char endpoint[SOCKETS_TEXT_SIZE];
 
 		if (daemon_is_bound(daemon, listen) ||
-			sockets_endpoint_equal(listen, &defaults.listen[0]))
+			conf_endpoint_equal(listen, &defaults.listen[0]))
 			continue;
 		log_warning("[server] listen: nobody answers on %s: the service manager's sockets "
 			    "count ('systemctl edit leasedns.socket' adds one)",

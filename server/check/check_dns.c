@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "conf/conf_index.h"
+#include "parser/hostname.h"
 #include "server/forward/asker.h"
 #include "server/forward/upstream.h"
 
@@ -123,14 +124,6 @@ static void check_dns_decode(struct check_question *question, struct bytes reply
 	ldns_pkt_free(packet);
 }
 
-/* c-ares 1.34 carries only names of hosts; a guest may be called `db server`. */
-static bool check_dns_is_plain(const struct check_question *question)
-{
-	const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-
-	return question->name[strspn(question->name, plain)] == '\0';
-}
-
 /* The others go by ldns: one at a time, which is fine for one name. With as many attempts. */
 static void check_dns_attempt_alone(struct check_question *question, unsigned timeout_ms)
 {
@@ -189,7 +182,8 @@ void check_dns_ask(struct check_question *questions, size_t count)
 	if (count == 0 || uv_loop_init(&loop) < 0)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		if (check_dns_is_plain(&questions[i]))
+		/* c-ares 1.34 carries only names of hosts; a guest may be called `db server`. */
+		if (hostname_is_plain(bytes_of_text(questions[i].name)))
 			check_dns_start(&loop, &questions[i]);
 		else
 			check_dns_ask_alone(&questions[i]);

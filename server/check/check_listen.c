@@ -68,7 +68,7 @@ static bool listen_takes(const struct check_listen *listen, const struct conf_en
 	bool takes_family = listen->endpoint.family == server->family ||
 			    (listen->is_activated && listen->endpoint.family == 6);
 
-	return sockets_endpoint_equal(&listen->endpoint, server) ||
+	return conf_endpoint_equal(&listen->endpoint, server) ||
 	       (takes_family && listen->endpoint.port == server->port &&
 		       listen_is_all(&listen->endpoint));
 }
@@ -93,7 +93,7 @@ bool check_is_us(const struct check *check, const struct conf_endpoint *server)
 		const struct check_listen *listen = &check->listen[i];
 
 		/* Of other addresses it is not known whether they are of this host. */
-		if (sockets_endpoint_equal(&listen->endpoint, server) ||
+		if (conf_endpoint_equal(&listen->endpoint, server) ||
 			(is_here && listen_takes(listen, server)))
 			return true;
 	}
@@ -111,7 +111,7 @@ static struct check_listen *listen_at(struct check *check, const struct conf_end
 	struct check_listen *listen;
 
 	for (size_t i = 0; i < check->listen_count; i++) {
-		if (sockets_endpoint_equal(&check->listen[i].endpoint, endpoint))
+		if (conf_endpoint_equal(&check->listen[i].endpoint, endpoint))
 			return &check->listen[i];
 	}
 	if (check->listen_count == CHECK_LISTEN_MAX)
@@ -192,7 +192,7 @@ static bool listen_is_default(const struct conf_endpoint *endpoint)
 
 	if (conf_init_defaults(&defaults) != CONF_OK)
 		return false;
-	is_default = sockets_endpoint_equal(endpoint, &defaults.listen[0]);
+	is_default = conf_endpoint_equal(endpoint, &defaults.listen[0]);
 	conf_done(&defaults);
 	return is_default;
 }

@@ -16,18 +16,6 @@
 
 /* Names that were refused ------------------------------------------------------------------- */
 
-static bool names_are_plain(struct bytes name)
-{
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t byte = byte_lower(name.ptr[i]);
-
-		if (!(byte >= 'a' && byte <= 'z') && !(byte >= '0' && byte <= '9') &&
-			!strchr("-_.", byte))
-			return false;
-	}
-	return true;
-}
-
 /* Told of each guest that has it. */
 static void names_tell_shared_alias(struct check_report *report, struct bytes guest)
 {
@@ -169,7 +157,8 @@ static size_t names_list_questions(const struct check *check, struct check_quest
 		const struct listing_row *row = &check->listing.rows[i];
 
 		if (!row->dns_name || row->address.family == ADDRESS_NONE ||
-			!names_are_plain(row->name) || memchr(row->name.ptr, '.', row->name.len) ||
+			!hostname_is_plain(row->name) ||
+			memchr(row->name.ptr, '.', row->name.len) ||
 			bytes_equal_fold(row->name, previous))
 			continue;
 		previous = row->name;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/conf_endpoint.h"
 #include "server/forward/resolv_conf.h"
 #include "server/net/sockets.h"
 #include "server/support/log.h"
@@ -111,7 +112,7 @@ bool forward_groups_same(const struct upstream_list *a, const struct upstream_li
 	if (!a || !b || a->count != b->count)
 		return a == b;
 	for (size_t i = 0; i < a->count; i++) {
-		if (!sockets_endpoint_equal(&a->servers[i].endpoint, &b->servers[i].endpoint))
+		if (!conf_endpoint_equal(&a->servers[i].endpoint, &b->servers[i].endpoint))
 			return false;
 	}
 	return true;

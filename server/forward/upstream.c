@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/conf_endpoint.h"
 #include "server/net/sockets.h"
 
 /* Much slower: both, so that microseconds of two servers on this host do not matter. */
@@ -32,7 +33,7 @@ struct upstream_list *upstream_list_new(const struct conf_endpoint *endpoints, s
 		server->endpoint = endpoints[i];
 		server->probe_due_ms = now_ms;
 		for (size_t j = 0; old && j < old->count; j++) {
-			if (!sockets_endpoint_equal(&old->servers[j].endpoint, &endpoints[i]))
+			if (!conf_endpoint_equal(&old->servers[j].endpoint, &endpoints[i]))
 				continue;
 			*server = old->servers[j];
 			server->is_probed = false;
@@ -189,7 +190,7 @@ bool upstream_is_own(
 	const struct conf_endpoint *endpoint, const struct conf_endpoint *own, size_t own_count)
 {
 	for (size_t i = 0; i < own_count; i++) {
-		if (sockets_endpoint_equal(endpoint, &own[i]))
+		if (conf_endpoint_equal(endpoint, &own[i]))
 			return true;
 		/* An IPv6 wildcard may take IPv4 as well. */
 		if (endpoint->port == own[i].port && is_wildcard(&own[i]) && is_local(endpoint))

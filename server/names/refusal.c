@@ -7,18 +7,6 @@
 #include "parser/address.h"
 #include "parser/hostname.h"
 
-static bool refusal_is_plain(struct bytes name)
-{
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t byte = byte_lower(name.ptr[i]);
-
-		if (!(byte >= 'a' && byte <= 'z') && !(byte >= '0' && byte <= '9') &&
-			!strchr("-_.", byte))
-			return false;
-	}
-	return true;
-}
-
 bool refusal_is_own_name(struct bytes name)
 {
 	char host[HOST_NAME_MAX + 1] = "";
@@ -46,7 +34,7 @@ const char *refusal_reason(struct bytes name)
 		return "it is the name of this host";
 	if (address_parse(name, &address))
 		return "it is an address";
-	if (!refusal_is_plain(name))
+	if (!hostname_is_plain(name))
 		return "it has characters other than letters, digits, '-' and '_'";
 	if (!hostname_is_dns_name(name))
 		return "it is too long, or a part of it is";

@@ -65,12 +65,6 @@ static bool sockets_endpoint_of(int fd, struct conf_endpoint *out_endpoint)
 	return true;
 }
 
-bool sockets_endpoint_equal(const struct conf_endpoint *a, const struct conf_endpoint *b)
-{
-	return a->family == b->family && a->port == b->port && a->scope_id == b->scope_id &&
-	       memcmp(a->octets, b->octets, a->family == 4 ? 4 : 16) == 0;
-}
-
 const char *sockets_endpoint_format(
 	const struct conf_endpoint *endpoint, char out_text[SOCKETS_TEXT_SIZE])
 {

@@ -42,9 +42,6 @@ void sockets_done(struct sockets *sockets);
 /** Hands a descriptor over to the caller. */
 int sockets_take(struct sockets_socket *socket);
 
-/** True if both are the same address, scope and port. */
-bool sockets_endpoint_equal(const struct conf_endpoint *a, const struct conf_endpoint *b);
-
 /** Writes "127.0.0.56:53" or "[::1]:53". Returns `out_text`. */
 const char *sockets_endpoint_format(
 	const struct conf_endpoint *endpoint, char out_text[SOCKETS_TEXT_SIZE]);

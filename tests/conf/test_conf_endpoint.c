@@ -190,6 +190,9 @@ static void test_endpoints_are_equal_if_one_excludes_the_other(void **state)
 	b = a;
 	b.family = 4;
 	assert_false(conf_endpoint_equal(&a, &b));
+	a.family = 4;
+	b.octets[15] = 9; /* Beyond an IPv4 address. */
+	assert_true(conf_endpoint_equal(&a, &b));
 }
 
 int main(void)

@@ -171,6 +171,28 @@ static void test_dns_name_may_hold_any_bytes_in_sound_labels(void **state)
 	}
 }
 
+static void test_plain_names_have_five_kinds_of_octets(void **state)
+{
+	static const struct {
+		struct bytes name;
+		bool is_plain;
+	} rows[] = {
+		{BYTES(""), true},
+		{BYTES("Web-1_a.9"), true},
+		{BYTES("db server"), false},
+		{BYTES("a\0b"), false},
+		{BYTES("b\xc3\xbcro"), false},
+		{BYTES("a@"), false},
+		{BYTES("["), false},
+		{BYTES("a/"), false},
+		{BYTES("a:"), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(hostname_is_plain(rows[i].name), rows[i].is_plain);
+}
+
 static void test_first_label_ends_at_the_first_dot(void **state)
 {
 	static const struct {
@@ -242,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_names_are_not_publishable),
 		cmocka_unit_test(test_every_octet_is_allowed_or_not_whatever_the_locale),
 		cmocka_unit_test(test_dns_name_may_hold_any_bytes_in_sound_labels),
+		cmocka_unit_test(test_plain_names_have_five_kinds_of_octets),
 		cmocka_unit_test(test_first_label_ends_at_the_first_dot),
 		cmocka_unit_test(test_alias_turns_runs_of_odd_bytes_into_one_hyphen),
 	};
